@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Calls that partitions make to root, over their connection named `root`.
+//!
+//! Word 0 is the request. The reply's status is the answer; its words are as
+//! the request says. Neighbours: `sawmill-root` (`serve.rs`), the Linux glue.
+
+/// Name of the connection to root in every partition's information page.
+pub const ROOT_SERVICE: &str = "root";
+
+/// The partition serves: its clients may start. No arguments.
+pub const ROOT_REPORT_READY: u64 = 1;
+/// w1 = exit status of the run, reported before the partition ends.
+pub const ROOT_REPORT_STATUS: u64 = 2;
+/// w1, w2 = service name. Reply: w0 = index of that connection in the information page.
+pub const ROOT_LOOKUP_NAME: u64 = 3;
+/// w1 = pages, w2 = GPA. Allocates memory on the caller's quota and maps it there. Reply: w0 = Region selector.
+pub const ROOT_REGION_ALLOCATE: u64 = 4;
