@@ -30,11 +30,7 @@ impl Tool {
         let name = program.as_ref().to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.stdin(Stdio::null());
-        Self {
-            command,
-            name,
-            log: None,
-        }
+        Self { command, name, log: None }
     }
 
     /// Adds one argument.
@@ -82,37 +78,18 @@ impl Tool {
     pub fn output(mut self) -> Result<String> {
         if let Some(log) = self.log.clone() {
             let (out, err) = self.open_log(&log)?;
-            let status = self
-                .command
-                .stdout(out)
-                .stderr(err)
-                .status()
-                .with_context(|| self.missing())?;
+            let status = self.command.stdout(out).stderr(err).status().with_context(|| self.missing())?;
             if !status.success() {
-                bail!(
-                    "`{}` failed ({status}); the end of {}:\n{}",
-                    self.name,
-                    log.display(),
-                    tail(&log)?
-                );
+                bail!("`{}` failed ({status}); the end of {}:\n{}", self.name, log.display(), tail(&log)?);
             }
             return Ok(String::new());
         }
-        let output = self
-            .command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .output();
+        let output = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).output();
         let output = output.with_context(|| self.missing())?;
         if !output.status.success() {
             let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
             said.push_str(&String::from_utf8_lossy(&output.stderr));
-            bail!(
-                "`{}` failed ({}):\n{}",
-                self.name,
-                output.status,
-                last_lines(&said)
-            );
+            bail!("`{}` failed ({}):\n{}", self.name, output.status, last_lines(&said));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -121,19 +98,10 @@ impl Tool {
     ///
     /// # Errors
     /// As [`Tool::run`].
-    pub fn run_lines(
-        mut self,
-        phase: &mut Phase,
-        mut report: impl FnMut(&str) -> Option<String>,
-    ) -> Result<()> {
+    pub fn run_lines(mut self, phase: &mut Phase, mut report: impl FnMut(&str) -> Option<String>) -> Result<()> {
         let log = self.log.clone().context("run_lines needs a log")?;
         let (out, err) = self.open_log(&log)?;
-        let mut child = self
-            .command
-            .stdout(Stdio::piped())
-            .stderr(err)
-            .spawn()
-            .with_context(|| self.missing())?;
+        let mut child = self.command.stdout(Stdio::piped()).stderr(err).spawn().with_context(|| self.missing())?;
         if let Some(stdout) = child.stdout.take() {
             use std::io::Write;
             let mut out = out;
@@ -147,21 +115,13 @@ impl Tool {
         }
         let status = child.wait()?;
         if !status.success() {
-            bail!(
-                "`{}` failed ({status}); the end of {}:\n{}",
-                self.name,
-                log.display(),
-                tail(&log)?
-            );
+            bail!("`{}` failed ({status}); the end of {}:\n{}", self.name, log.display(), tail(&log)?);
         }
         Ok(())
     }
 
     fn missing(&self) -> String {
-        format!(
-            "cannot run `{}`: is it installed? `cargo xtask setup` installs what is missing",
-            self.name
-        )
+        format!("cannot run `{}`: is it installed? `cargo xtask setup` installs what is missing", self.name)
     }
 
     fn open_log(&self, log: &Path) -> Result<(File, File)> {
@@ -174,11 +134,8 @@ impl Tool {
 
 /// Whether a program of this name is in the search path.
 pub fn exists(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
-        || ["/usr/sbin", "/sbin"]
-            .iter()
-            .any(|dir| Path::new(dir).join(program).is_file())
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+        || ["/usr/sbin", "/sbin"].iter().any(|dir| Path::new(dir).join(program).is_file())
 }
 
 /// The last lines of a file, for an error message.
@@ -192,8 +149,5 @@ pub fn tail(path: &Path) -> Result<String> {
 pub fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(TAIL_LINES);
-    lines[from..]
-        .iter()
-        .map(|line| format!("    {line}\n"))
-        .collect()
+    lines[from..].iter().map(|line| format!("    {line}\n")).collect()
 }

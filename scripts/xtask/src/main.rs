@@ -51,11 +51,7 @@ fn main() -> ExitCode {
 fn dispatch(task: Task) -> Result<ExitCode> {
     match task {
         Task::Generate { check } => {
-            generate::run(if check {
-                generate::Mode::Check
-            } else {
-                generate::Mode::Write
-            })?;
+            generate::run(if check { generate::Mode::Check } else { generate::Mode::Write })?;
         }
         Task::Linux { names } => {
             for name in names {

@@ -54,9 +54,7 @@ impl Phase {
     pub fn start(what: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
-            if let Ok(style) =
-                ProgressStyle::with_template("{spinner} {prefix} ({elapsed}) {wide_msg}")
-            {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} ({elapsed}) {wide_msg}") {
                 bar.set_style(style);
             }
             bar.set_prefix(what.to_owned());
@@ -66,12 +64,7 @@ impl Phase {
         if bar.is_none() {
             eprintln!(" ..  {what}");
         }
-        Self {
-            what: what.to_owned(),
-            started: Instant::now(),
-            bar,
-            spoke: Instant::now(),
-        }
+        Self { what: what.to_owned(), started: Instant::now(), bar, spoke: Instant::now() }
     }
 
     /// Reports where the phase is.
@@ -80,11 +73,7 @@ impl Phase {
             bar.set_message(message.to_owned());
         } else if self.spoke.elapsed() >= PLAIN_PACE {
             self.spoke = Instant::now();
-            eprintln!(
-                " ..  {} ({:.0} s): {message}",
-                self.what,
-                self.started.elapsed().as_secs_f64()
-            );
+            eprintln!(" ..  {} ({:.0} s): {message}", self.what, self.started.elapsed().as_secs_f64());
         }
     }
 
@@ -93,11 +82,7 @@ impl Phase {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        eprintln!(
-            " ok  {} ({:.1} s) {detail}",
-            self.what,
-            self.started.elapsed().as_secs_f64()
-        );
+        eprintln!(" ok  {} ({:.1} s) {detail}", self.what, self.started.elapsed().as_secs_f64());
     }
 }
 

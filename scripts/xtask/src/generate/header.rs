@@ -36,12 +36,7 @@ pub fn hypercall() -> Result<String> {
     let sources = rust_files(&paths::repository().join("hypervisor/abi/src"))?;
     let mut numbers = String::from("/* Hypercall numbers: RAX. */\n");
     for entry in TABLE {
-        let _ = writeln!(
-            numbers,
-            "#define HV_{} {}",
-            entry.name.to_uppercase(),
-            entry.call as u64
-        );
+        let _ = writeln!(numbers, "#define HV_{} {}", entry.name.to_uppercase(), entry.call as u64);
     }
     render(&header, &sources, &numbers)
 }
@@ -56,11 +51,7 @@ pub fn file() -> Result<String> {
         include: "#include <linux/types.h>",
         prefix: "sm_",
     };
-    render(
-        &header,
-        &[paths::repository().join("servers/proto/src/file.rs")],
-        "",
-    )
+    render(&header, &[paths::repository().join("servers/proto/src/file.rs")], "")
 }
 
 /// `servers/run/run.h`.
@@ -73,11 +64,7 @@ pub fn run() -> Result<String> {
         include: "#include <stdint.h>",
         prefix: "run_",
     };
-    render(
-        &header,
-        &[paths::repository().join("servers/proto/src/run.rs")],
-        "",
-    )
+    render(&header, &[paths::repository().join("servers/proto/src/run.rs")], "")
 }
 
 fn rust_files(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
@@ -94,8 +81,7 @@ fn render(header: &Header<'_>, sources: &[std::path::PathBuf], extra: &str) -> R
     let mut types = Vec::new();
     let mut has_no_value = Vec::new();
     for source in sources {
-        let text = std::fs::read_to_string(source)
-            .with_context(|| format!("cannot read {}", source.display()))?;
+        let text = std::fs::read_to_string(source).with_context(|| format!("cannot read {}", source.display()))?;
         types.extend(exported_types(&text));
         if text.contains("macro_rules! hypercalls") {
             has_no_value.push("Hypercall".to_owned());
@@ -109,17 +95,11 @@ fn render(header: &Header<'_>, sources: &[std::path::PathBuf], extra: &str) -> R
         ..ExportConfig::default()
     };
     for name in &types {
-        export.rename.insert(
-            name.clone(),
-            format!("{}{}", header.prefix, snake_case(name)),
-        );
+        export.rename.insert(name.clone(), format!("{}{}", header.prefix, snake_case(name)));
     }
     for source in sources {
         for name in constants(&std::fs::read_to_string(source)?) {
-            export.rename.insert(
-                name.clone(),
-                format!("{capitals}{}", without_collision(&name)),
-            );
+            export.rename.insert(name.clone(), format!("{capitals}{}", without_collision(&name)));
         }
     }
     let config = Config {
@@ -128,31 +108,19 @@ fn render(header: &Header<'_>, sources: &[std::path::PathBuf], extra: &str) -> R
         no_includes: true,
         export,
         documentation: true,
-        enumeration: EnumConfig {
-            rename_variants: RenameRule::QualifiedScreamingSnakeCase,
-            ..EnumConfig::default()
-        },
+        enumeration: EnumConfig { rename_variants: RenameRule::QualifiedScreamingSnakeCase, ..EnumConfig::default() },
         ..Config::default()
     };
     let mut builder = Builder::new().with_config(config);
     for source in sources {
         builder = builder.with_src(source);
     }
-    let bindings = builder
-        .generate()
-        .context("cbindgen cannot read the interface")?;
+    let bindings = builder.generate().context("cbindgen cannot read the interface")?;
     let mut body = Vec::new();
     bindings.write(&mut body);
     let body = for_the_kernel(&String::from_utf8(body)?);
 
-    let Header {
-        guard,
-        tagline,
-        origin,
-        licence,
-        include,
-        ..
-    } = header;
+    let Header { guard, tagline, origin, licence, include, .. } = header;
     Ok(format!(
         "/* SPDX-License-Identifier: {licence} */\n/*\n * {tagline}\n *\n * Generated from {origin} by `cargo xtask \
          generate`; do not edit.\n */\n#ifndef {guard}\n#define {guard}\n\n{include}\n\n{extra}{}\n#endif\n",
@@ -162,10 +130,7 @@ fn render(header: &Header<'_>, sources: &[std::path::PathBuf], extra: &str) -> R
 
 /// A constant's name, unless a hypercall has the same one.
 fn without_collision(name: &str) -> String {
-    if TABLE
-        .iter()
-        .any(|entry| entry.name.eq_ignore_ascii_case(name))
-    {
+    if TABLE.iter().any(|entry| entry.name.eq_ignore_ascii_case(name)) {
         return name.replace("ABI_", "INTERFACE_");
     }
     name.to_owned()
@@ -202,10 +167,7 @@ fn exported_types(text: &str) -> Vec<String> {
     for line in text.lines() {
         if line.starts_with("#[repr(") {
             has_layout = true;
-        } else if let Some(rest) = line
-            .strip_prefix("pub struct ")
-            .or_else(|| line.strip_prefix("pub enum "))
-        {
+        } else if let Some(rest) = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum ")) {
             if has_layout {
                 names.push(identifier(rest));
             }
@@ -217,16 +179,11 @@ fn exported_types(text: &str) -> Vec<String> {
 
 /// Names of public constants at the top level.
 fn constants(text: &str) -> Vec<String> {
-    text.lines()
-        .filter_map(|line| line.strip_prefix("pub const "))
-        .map(identifier)
-        .collect()
+    text.lines().filter_map(|line| line.strip_prefix("pub const ")).map(identifier).collect()
 }
 
 fn identifier(text: &str) -> String {
-    text.chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .collect()
+    text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
 }
 
 fn snake_case(name: &str) -> String {
@@ -246,8 +203,7 @@ mod tests {
 
     #[test]
     fn types_with_a_fixed_layout_are_exported() {
-        let text =
-            "#[repr(C)]\n#[derive(Debug)]\npub struct EventPage {\n}\npub struct Entry {\n}\n";
+        let text = "#[repr(C)]\n#[derive(Debug)]\npub struct EventPage {\n}\npub struct Entry {\n}\n";
         assert_eq!(exported_types(text), ["EventPage"]);
     }
 

@@ -26,27 +26,17 @@ pub enum Mode {
 pub fn run(mode: Mode) -> Result<()> {
     let root = paths::repository();
     let mut files: Vec<(PathBuf, String)> = vec![
-        (
-            root.join("linux-glue/include/sawmill/hypercall.h"),
-            header::hypercall()?,
-        ),
+        (root.join("linux-glue/include/sawmill/hypercall.h"), header::hypercall()?),
         (root.join("hypervisor/doc/interface.md"), reference::page()),
     ];
     if root.join("servers/proto/src/file.rs").is_file() {
-        files.push((
-            root.join("linux-glue/include/sawmill/file.h"),
-            header::file()?,
-        ));
+        files.push((root.join("linux-glue/include/sawmill/file.h"), header::file()?));
     }
     files.push((root.join("servers/run/run.h"), header::run()?));
 
     let mut stale = Vec::new();
     for (path, content) in files {
-        let name = path
-            .strip_prefix(&root)
-            .unwrap_or(&path)
-            .display()
-            .to_string();
+        let name = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
         if std::fs::read_to_string(&path).is_ok_and(|old| old == content) {
             continue;
         }
@@ -61,10 +51,7 @@ pub fn run(mode: Mode) -> Result<()> {
         progress::note(&format!("generated {name}"));
     }
     if !stale.is_empty() {
-        bail!(
-            "out of date: {}; `cargo xtask generate` makes them again",
-            stale.join(", ")
-        );
+        bail!("out of date: {}; `cargo xtask generate` makes them again", stale.join(", "));
     }
     Ok(())
 }

@@ -23,7 +23,9 @@ pub fn page() -> String {
          R9\nthe words w0 to w5. On return RAX is the status, RBX a value; the words change only where the table \
          says so. All other\nregisters keep their values.\n\n"
     );
-    page.push_str("## Hypercalls\n\n| number | name | object | right | arguments | results |\n|---|---|---|---|---|---|\n");
+    page.push_str(
+        "## Hypercalls\n\n| number | name | object | right | arguments | results |\n|---|---|---|---|---|---|\n",
+    );
     for entry in TABLE {
         let _ = writeln!(
             page,
@@ -53,13 +55,7 @@ pub fn page() -> String {
     page.push_str("\n## Status codes\n\n| code | name | meaning |\n|---|---|---|\n");
     for status in Status::ALL {
         let name = format!("{status:?}");
-        let _ = writeln!(
-            page,
-            "| {} | {} | {} |",
-            status as u64,
-            screaming(&name),
-            doc_of_variant(STATUSES, &name)
-        );
+        let _ = writeln!(page, "| {} | {} | {} |", status as u64, screaming(&name), doc_of_variant(STATUSES, &name));
     }
     page.push_str("\n## Rights\n\n| name | bits | meaning |\n|---|---|---|\n");
     for (name, value, text) in constants(RIGHTS).filter(|(name, ..)| name.starts_with("RIGHT_")) {
@@ -69,11 +65,7 @@ pub fn page() -> String {
 }
 
 fn object(entry: &Entry) -> String {
-    if entry.kind == Kind::None {
-        "-".to_owned()
-    } else {
-        format!("{:?}", entry.kind)
-    }
+    if entry.kind == Kind::None { "-".to_owned() } else { format!("{:?}", entry.kind) }
 }
 
 /// The name of the needed right: that of the entry's kind with the entry's value.
@@ -83,12 +75,8 @@ fn right(entry: &Entry) -> String {
     }
     let prefix = format!("RIGHT_{}_", format!("{:?}", entry.kind).to_uppercase());
     let wanted = entry.right.to_string();
-    let found =
-        constants(RIGHTS).find(|(name, value, _)| name.starts_with(&prefix) && *value == wanted);
-    found.map_or_else(
-        || format!("{:#x}", entry.right),
-        |(name, ..)| name.trim_start_matches(&prefix).to_owned(),
-    )
+    let found = constants(RIGHTS).find(|(name, value, _)| name.starts_with(&prefix) && *value == wanted);
+    found.map_or_else(|| format!("{:#x}", entry.right), |(name, ..)| name.trim_start_matches(&prefix).to_owned())
 }
 
 fn or_dash(text: &str) -> &str {
@@ -110,9 +98,7 @@ fn doc_of_variant<'a>(source: &'a str, variant: &str) -> &'a str {
     let start = format!("{variant} = ");
     let lines = source.lines().zip(source.lines().skip(1));
     let mut found = lines.filter(|(_, line)| line.trim_start().starts_with(&start));
-    found.next().map_or("", |(doc, _)| {
-        doc.trim_start().strip_prefix("/// ").unwrap_or_default()
-    })
+    found.next().map_or("", |(doc, _)| doc.trim_start().strip_prefix("/// ").unwrap_or_default())
 }
 
 fn screaming(name: &str) -> String {

@@ -39,15 +39,9 @@ pub fn compact(file: &[u8]) -> Result<Vec<u8>> {
         bail!("not a 64-bit ELF file");
     }
     let mut pieces = Vec::new();
-    for segment in elf
-        .program_headers
-        .iter()
-        .filter(|segment| segment.p_type == PT_LOAD)
-    {
+    for segment in elf.program_headers.iter().filter(|segment| segment.p_type == PT_LOAD) {
         let range = segment.file_range();
-        let bytes = file
-            .get(range.clone())
-            .context("a segment lies outside the file")?;
+        let bytes = file.get(range.clone()).context("a segment lies outside the file")?;
         let whole = Piece {
             offset: range.start,
             file_bytes: bytes.len(),
@@ -67,11 +61,7 @@ fn split(whole: &Piece, bytes: &[u8], pieces: &mut Vec<Piece>) {
     while start < bytes.len() || start == 0 {
         let hole = next_hole(bytes, start);
         let (end, next) = hole.unwrap_or((bytes.len(), bytes.len()));
-        let memory_end = if next == bytes.len() {
-            whole.memory_bytes
-        } else {
-            next as u64
-        };
+        let memory_end = if next == bytes.len() { whole.memory_bytes } else { next as u64 };
         pieces.push(Piece {
             offset: whole.offset + start,
             file_bytes: end - start,
@@ -89,11 +79,7 @@ fn split(whole: &Piece, bytes: &[u8], pieces: &mut Vec<Piece>) {
 
 /// The next hole at or after `start`: where it begins and where data goes on, both page aligned in the segment.
 fn next_hole(bytes: &[u8], start: usize) -> Option<(usize, usize)> {
-    let is_zero = |page: usize| {
-        bytes[page..bytes.len().min(page + PAGE)]
-            .iter()
-            .all(|byte| *byte == 0)
-    };
+    let is_zero = |page: usize| bytes[page..bytes.len().min(page + PAGE)].iter().all(|byte| *byte == 0);
     let mut page = start;
     while page < bytes.len() {
         if is_zero(page) {
@@ -119,8 +105,7 @@ fn write(file: &[u8], pieces: &[Piece]) -> Vec<u8> {
     out[54..56].copy_from_slice(&(SEGMENT_HEADER_BYTES as u16).to_le_bytes()); // e_phentsize
     out[56..58].copy_from_slice(&(pieces.len() as u16).to_le_bytes()); // e_phnum
     out[58..64].fill(0); // e_shentsize, e_shnum, e_shstrndx
-    let mut offset =
-        (SIZEOF_EHDR + pieces.len() * SEGMENT_HEADER_BYTES).next_multiple_of(ALIGNMENT);
+    let mut offset = (SIZEOF_EHDR + pieces.len() * SEGMENT_HEADER_BYTES).next_multiple_of(ALIGNMENT);
     for piece in pieces {
         out.extend_from_slice(&PT_LOAD.to_le_bytes());
         out.extend_from_slice(&piece.flags.to_le_bytes());
@@ -159,9 +144,7 @@ mod tests {
         };
         let mut out = Vec::new();
         split(&whole, bytes, &mut out);
-        out.iter()
-            .map(|piece| (piece.offset, piece.file_bytes, piece.memory_bytes))
-            .collect()
+        out.iter().map(|piece| (piece.offset, piece.file_bytes, piece.memory_bytes)).collect()
     }
 
     #[test]
@@ -169,10 +152,7 @@ mod tests {
         let mut bytes = vec![1_u8; 0x2000];
         bytes.extend(vec![0; 0x10000]);
         bytes.extend(vec![2; 0x100]);
-        assert_eq!(
-            pieces(&bytes, 0x20000),
-            [(0, 0x2000, 0x12000), (0x12000, 0x100, 0x20000 - 0x12000)]
-        );
+        assert_eq!(pieces(&bytes, 0x20000), [(0, 0x2000, 0x12000), (0x12000, 0x100, 0x20000 - 0x12000)]);
     }
 
     #[test]

@@ -13,30 +13,13 @@ use crate::progress::Phase;
 const BUILD_TIME: &str = "Thu Jan  1 00:00:00 UTC 1970";
 
 /// Builds vmlinux (and bzImage for `stock`) in `build`; returns the number of steps make took.
-pub fn run(
-    recipe: &Recipe,
-    tree: &Path,
-    build: &Path,
-    log: &Path,
-    phase: &mut Phase,
-) -> Result<u32> {
-    let compiler = if command::exists("ccache") {
-        "ccache gcc"
-    } else {
-        "gcc"
-    };
+pub fn run(recipe: &Recipe, tree: &Path, build: &Path, log: &Path, phase: &mut Phase) -> Result<u32> {
+    let compiler = if command::exists("ccache") { "ccache gcc" } else { "gcc" };
     let jobs = std::thread::available_parallelism().map_or(2, |cpus| cpus.get().min(8));
-    let mut make = Tool::new("make")
-        .arg("-C")
-        .arg(tree)
-        .arg(format!("O={}", build.display()));
+    let mut make = Tool::new("make").arg("-C").arg(tree).arg(format!("O={}", build.display()));
     make = make.arg(format!("CC={compiler}")).arg(format!("-j{jobs}"));
-    make = make
-        .env("KBUILD_BUILD_TIMESTAMP", BUILD_TIME)
-        .env("KBUILD_BUILD_USER", "sawmill");
-    make = make
-        .env("KBUILD_BUILD_HOST", "sawmill")
-        .env("KBUILD_BUILD_VERSION", "1");
+    make = make.env("KBUILD_BUILD_TIMESTAMP", BUILD_TIME).env("KBUILD_BUILD_USER", "sawmill");
+    make = make.env("KBUILD_BUILD_HOST", "sawmill").env("KBUILD_BUILD_VERSION", "1");
     make = make.arg("vmlinux");
     if recipe.flavour == Flavour::Stock {
         make = make.arg("bzImage");

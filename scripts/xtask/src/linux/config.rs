@@ -23,33 +23,18 @@ pub fn apply(recipe: &Recipe, tree: &Path, build: &Path, log: &Path) -> Result<(
         return Ok(());
     }
     let make = |target: &str| {
-        let make = Tool::new("make")
-            .arg("-C")
-            .arg(tree)
-            .arg(format!("O={}", build.display()));
+        let make = Tool::new("make").arg("-C").arg(tree).arg(format!("O={}", build.display()));
         make.arg(target).log(log).run()
     };
     make("tinyconfig")?;
-    let merge = Tool::new("scripts/kconfig/merge_config.sh")
-        .args(["-m", "-O"])
-        .arg(build)
-        .arg(&config);
-    merge
-        .arg(&recipe.fragment)
-        .env("KCONFIG_CONFIG", &config)
-        .dir(tree)
-        .log(log)
-        .run()?;
+    let merge = Tool::new("scripts/kconfig/merge_config.sh").args(["-m", "-O"]).arg(build).arg(&config);
+    merge.arg(&recipe.fragment).env("KCONFIG_CONFIG", &config).dir(tree).log(log).run()?;
     make("olddefconfig")?;
 
     let result = std::fs::read_to_string(&config).context("olddefconfig left no .config")?;
     let refused = refused(&fragment, &result);
     if !refused.is_empty() {
-        bail!(
-            "{}: Linux did not take\n  {}",
-            recipe.fragment.display(),
-            refused.join("\n  ")
-        );
+        bail!("{}: Linux did not take\n  {}", recipe.fragment.display(), refused.join("\n  "));
     }
     std::fs::write(&stamp_file, stamp)?;
     Ok(())
@@ -77,15 +62,9 @@ fn refused(fragment: &str, result: &str) -> Vec<String> {
 fn settings(text: &str) -> BTreeMap<&str, &str> {
     let mut settings = BTreeMap::new();
     for line in text.lines().map(str::trim) {
-        if let Some((symbol, value)) = line
-            .strip_prefix("CONFIG_")
-            .and_then(|line| line.split_once('='))
-        {
+        if let Some((symbol, value)) = line.strip_prefix("CONFIG_").and_then(|line| line.split_once('=')) {
             settings.insert(symbol, value);
-        } else if let Some(symbol) = line
-            .strip_prefix("# CONFIG_")
-            .and_then(|line| line.strip_suffix(" is not set"))
-        {
+        } else if let Some(symbol) = line.strip_prefix("# CONFIG_").and_then(|line| line.strip_suffix(" is not set")) {
             settings.insert(symbol, "n");
         }
     }
@@ -97,11 +76,8 @@ fn stamp(fragment: &str, tree: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(fragment.as_bytes());
     let manifest = std::fs::read_to_string(tree.join(".sawmill-files")).unwrap_or_default();
-    for file in manifest.lines().filter(|file| {
-        file.rsplit('/')
-            .next()
-            .is_some_and(|name| name.starts_with("Kconfig"))
-    }) {
+    for file in manifest.lines().filter(|file| file.rsplit('/').next().is_some_and(|name| name.starts_with("Kconfig")))
+    {
         hash.update(std::fs::read(tree.join(file)).with_context(|| format!("cannot read {file}"))?);
     }
     Ok(hex(&hash.finalize()))
@@ -114,10 +90,7 @@ mod tests {
     #[test]
     fn a_symbol_that_did_not_take_is_reported() {
         let asked = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=\"x\"\n";
-        assert_eq!(
-            refused(asked, "CONFIG_A=y\nCONFIG_C=\"x\"\n"),
-            Vec::<String>::new()
-        );
+        assert_eq!(refused(asked, "CONFIG_A=y\nCONFIG_C=\"x\"\n"), Vec::<String>::new());
         assert_eq!(refused(asked, "CONFIG_B=y\nCONFIG_C=\"x\"\n").len(), 2);
     }
 

@@ -17,11 +17,7 @@ const RECIPE_REVISION: &str = "3";
 pub fn of(recipe: &Recipe, version: &str) -> Result<String> {
     let mut hash = Sha256::new();
     let compiler = Tool::new("gcc").arg("--version").output()?;
-    for part in [
-        RECIPE_REVISION,
-        version,
-        compiler.lines().next().unwrap_or_default(),
-    ] {
+    for part in [RECIPE_REVISION, version, compiler.lines().next().unwrap_or_default()] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -64,11 +60,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 fn hash_file(hash: &mut Sha256, file: &Path) -> Result<()> {
-    let name = file
-        .strip_prefix(paths::repository())
-        .unwrap_or(file)
-        .to_string_lossy()
-        .into_owned();
+    let name = file.strip_prefix(paths::repository()).unwrap_or(file).to_string_lossy().into_owned();
     let content = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     hash.update(name.as_bytes());
     hash.update([0]);

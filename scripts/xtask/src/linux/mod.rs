@@ -64,26 +64,12 @@ pub struct Recipe {
 
 impl Recipe {
     fn new(name: &str) -> Result<Self> {
-        let fragment = paths::repository()
-            .join("servers")
-            .join(name)
-            .join("kernel.config");
+        let fragment = paths::repository().join("servers").join(name).join("kernel.config");
         if !fragment.is_file() {
-            bail!(
-                "there is no kernel `{name}`: {} does not exist",
-                fragment.display()
-            );
+            bail!("there is no kernel `{name}`: {} does not exist", fragment.display());
         }
-        let flavour = if name == "stock" {
-            Flavour::Stock
-        } else {
-            Flavour::Partition
-        };
-        Ok(Self {
-            name: name.to_owned(),
-            flavour,
-            fragment,
-        })
+        let flavour = if name == "stock" { Flavour::Stock } else { Flavour::Partition };
+        Ok(Self { name: name.to_owned(), flavour, fragment })
     }
 }
 
@@ -94,15 +80,9 @@ pub fn build(name: &str) -> Result<Kernel> {
     let key = key::of(&recipe, &version)?;
     let results = paths::cached("kernels")?;
     let dir = results.join(format!("{name}-{}", &key[..16]));
-    let kernel = Kernel {
-        dir: dir.clone(),
-        version: version.clone(),
-    };
+    let kernel = Kernel { dir: dir.clone(), version: version.clone() };
     if dir.join("complete").is_file() {
-        progress::cached(
-            &format!("kernel {name}"),
-            &format!("(Linux {version}, {})", dir.display()),
-        );
+        progress::cached(&format!("kernel {name}"), &format!("(Linux {version}, {})", dir.display()));
         return Ok(kernel);
     }
 
@@ -115,10 +95,7 @@ pub fn build(name: &str) -> Result<Kernel> {
     let log = work.join("build.log");
     File::create(&log)?;
     let pristine = source::unpack(&version)?;
-    let mut phase = Phase::start(&format!(
-        "kernel {name} from Linux {version}, log {}",
-        log.display()
-    ));
+    let mut phase = Phase::start(&format!("kernel {name} from Linux {version}, log {}", log.display()));
     let tree = match recipe.flavour {
         Flavour::Stock => pristine,
         Flavour::Partition => {
@@ -146,15 +123,13 @@ pub fn source_version() -> Result<String> {
 fn collect(recipe: &Recipe, build: &Path, dir: &Path, version: &str) -> Result<()> {
     std::fs::create_dir_all(dir)?;
     let copy = |from: &Path, to: &str| -> Result<()> {
-        std::fs::copy(from, dir.join(to))
-            .with_context(|| format!("cannot copy {}", from.display()))?;
+        std::fs::copy(from, dir.join(to)).with_context(|| format!("cannot copy {}", from.display()))?;
         Ok(())
     };
     copy(&build.join(".config"), "config")?;
     copy(&build.join("System.map"), "System.map")?;
     let elf = std::fs::read(build.join("vmlinux")).context("the build left no vmlinux")?;
-    let compacted =
-        compact::compact(&elf).context("vmlinux is not an ELF file this can compact")?;
+    let compacted = compact::compact(&elf).context("vmlinux is not an ELF file this can compact")?;
     std::fs::write(dir.join("vmlinux"), compacted)?;
     if recipe.flavour == Flavour::Stock {
         copy(&build.join("arch/x86/boot/bzImage"), "bzImage")?;
@@ -169,11 +144,7 @@ fn remove_old(results: &Path, name: &str, keep: &Path) -> Result<()> {
     let mut dirs: Vec<(std::time::SystemTime, PathBuf)> = Vec::new();
     for entry in std::fs::read_dir(results)? {
         let entry = entry?;
-        let ours = entry
-            .file_name()
-            .to_string_lossy()
-            .strip_prefix(&prefix)
-            .is_some_and(|key| key.len() == 16);
+        let ours = entry.file_name().to_string_lossy().strip_prefix(&prefix).is_some_and(|key| key.len() == 16);
         if ours && entry.path() != keep {
             dirs.push((entry.metadata()?.modified()?, entry.path()));
         }
@@ -181,8 +152,7 @@ fn remove_old(results: &Path, name: &str, keep: &Path) -> Result<()> {
     dirs.sort();
     let surplus = (dirs.len() + 1).saturating_sub(KEPT_RESULTS);
     for (_, dir) in dirs.into_iter().take(surplus) {
-        std::fs::remove_dir_all(&dir)
-            .with_context(|| format!("cannot remove {}", dir.display()))?;
+        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
     }
     Ok(())
 }
@@ -193,11 +163,7 @@ pub fn lock(path: &Path) -> Result<File> {
     // SAFETY: flock takes an open descriptor and a constant; `file` keeps the descriptor open over the call.
     let status = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) };
     if status != 0 {
-        bail!(
-            "cannot lock {}: {}",
-            path.display(),
-            std::io::Error::last_os_error()
-        );
+        bail!("cannot lock {}: {}", path.display(), std::io::Error::last_os_error());
     }
     Ok(file)
 }

@@ -15,9 +15,7 @@ const ARCHIVE: &str = "/usr/src/linux-source-6.1.tar.xz";
 
 /// The version of the installed source package, such as `6.1.192-2`.
 pub fn version() -> Result<String> {
-    let query = Tool::new("dpkg-query")
-        .args(["--show", "--showformat=${Version}", PACKAGE])
-        .output();
+    let query = Tool::new("dpkg-query").args(["--show", "--showformat=${Version}", PACKAGE]).output();
     let version = query.unwrap_or_default().trim().to_owned();
     if version.is_empty() || !Path::new(ARCHIVE).is_file() {
         bail!("the package {PACKAGE} is not installed; `cargo xtask setup` installs it");
@@ -40,15 +38,11 @@ pub fn unpack(version: &str) -> Result<PathBuf> {
     let fresh = sources.join("unpacking");
     for old in [&fresh, &tree] {
         if old.exists() {
-            std::fs::remove_dir_all(old)
-                .with_context(|| format!("cannot remove {}", old.display()))?;
+            std::fs::remove_dir_all(old).with_context(|| format!("cannot remove {}", old.display()))?;
         }
     }
     std::fs::create_dir_all(&fresh)?;
-    Tool::new("tar")
-        .args(["--extract", "--file", ARCHIVE, "--directory"])
-        .arg(&fresh)
-        .run()?;
+    Tool::new("tar").args(["--extract", "--file", ARCHIVE, "--directory"]).arg(&fresh).run()?;
     std::fs::rename(fresh.join(PACKAGE), &tree).context("the archive holds no linux-source-6.1")?;
     std::fs::remove_dir_all(&fresh)?;
     std::fs::write(&mark, format!("{version}\n"))?;

@@ -14,10 +14,7 @@ use crate::command::Tool;
 use crate::paths;
 
 /// Where glue sources go in the tree, and where they come from in the repository.
-const GLUE: [(&str, &str); 2] = [
-    ("linux-glue/include/sawmill", "include/sawmill"),
-    ("linux-glue", "drivers/sawmill"),
-];
+const GLUE: [(&str, &str); 2] = [("linux-glue/include/sawmill", "include/sawmill"), ("linux-glue", "drivers/sawmill")];
 /// The list of files an earlier update changed, kept in the tree.
 const MANIFEST: &str = ".sawmill-files";
 
@@ -27,11 +24,7 @@ pub fn update(pristine: &Path, tree: &Path) -> Result<PathBuf> {
         if tree.exists() {
             std::fs::remove_dir_all(tree)?;
         }
-        Tool::new("cp")
-            .args(["-al", "--"])
-            .arg(pristine)
-            .arg(tree)
-            .run()?;
+        Tool::new("cp").args(["-al", "--"]).arg(pristine).arg(tree).run()?;
     }
     let fresh = paths::Scratch::new("patch")?;
     let mut files = patched(pristine, fresh.path())?;
@@ -40,11 +33,7 @@ pub fn update(pristine: &Path, tree: &Path) -> Result<PathBuf> {
     }
 
     let manifest = std::fs::read_to_string(tree.join(MANIFEST)).unwrap_or_default();
-    for old in manifest
-        .lines()
-        .map(PathBuf::from)
-        .filter(|old| !files.contains(old))
-    {
+    for old in manifest.lines().map(PathBuf::from).filter(|old| !files.contains(old)) {
         let original = pristine.join(&old);
         let place = tree.join(&old);
         if original.is_file() {
@@ -56,10 +45,7 @@ pub fn update(pristine: &Path, tree: &Path) -> Result<PathBuf> {
     for file in &files {
         replace(&fresh.join(&file.to_string_lossy()), &tree.join(file))?;
     }
-    let list: String = files
-        .iter()
-        .map(|file| format!("{}\n", file.display()))
-        .collect();
+    let list: String = files.iter().map(|file| format!("{}\n", file.display())).collect();
     std::fs::write(tree.join(MANIFEST), list)?;
     Ok(tree.to_path_buf())
 }
@@ -75,10 +61,7 @@ pub fn patches() -> Result<Vec<PathBuf>> {
     } else if dir.is_dir() {
         for entry in std::fs::read_dir(&dir)? {
             let path = entry?.path();
-            if path
-                .file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("series."))
-            {
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("series.")) {
                 lists.push(path);
             }
         }
@@ -87,11 +70,7 @@ pub fn patches() -> Result<Vec<PathBuf>> {
     let mut patches = Vec::new();
     for list in lists {
         let text = std::fs::read_to_string(&list)?;
-        for name in text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        {
+        for name in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let patch = dir.join(name);
             if !patch.is_file() {
                 bail!("{} names {name}, which does not exist", list.display());
@@ -107,8 +86,7 @@ fn patched(pristine: &Path, fresh: &Path) -> Result<BTreeSet<PathBuf>> {
     let patches = patches()?;
     let mut touched = BTreeSet::new();
     for patch in &patches {
-        let text = std::fs::read_to_string(patch)
-            .with_context(|| format!("cannot read {}", patch.display()))?;
+        let text = std::fs::read_to_string(patch).with_context(|| format!("cannot read {}", patch.display()))?;
         touched.extend(touched_files(&text));
     }
     for file in &touched {
@@ -122,41 +100,17 @@ fn patched(pristine: &Path, fresh: &Path) -> Result<BTreeSet<PathBuf>> {
         }
     }
     for patch in &patches {
-        let apply = Tool::new("patch").args([
-            "-p1",
-            "--forward",
-            "--no-backup-if-mismatch",
-            "--fuzz=0",
-            "--input",
-        ]);
-        apply
-            .arg(patch)
-            .dir(fresh)
-            .run()
-            .with_context(|| format!("{} does not apply", patch.display()))?;
+        let apply = Tool::new("patch").args(["-p1", "--forward", "--no-backup-if-mismatch", "--fuzz=0", "--input"]);
+        apply.arg(patch).dir(fresh).run().with_context(|| format!("{} does not apply", patch.display()))?;
     }
-    Ok(touched
-        .into_iter()
-        .filter(|file| fresh.join(file).is_file())
-        .collect())
+    Ok(touched.into_iter().filter(|file| fresh.join(file).is_file()).collect())
 }
 
 /// The paths a patch changes, without their first component.
 pub fn touched_files(patch: &str) -> BTreeSet<PathBuf> {
-    let names = patch.lines().filter_map(|line| {
-        line.strip_prefix("+++ ")
-            .or_else(|| line.strip_prefix("--- "))
-    });
-    let names = names.filter_map(|name| {
-        name.split('\t')
-            .next()?
-            .split_once('/')
-            .map(|(_, rest)| rest.trim())
-    });
-    names
-        .filter(|name| *name != "dev/null" && *name != "null")
-        .map(PathBuf::from)
-        .collect()
+    let names = patch.lines().filter_map(|line| line.strip_prefix("+++ ").or_else(|| line.strip_prefix("--- ")));
+    let names = names.filter_map(|name| name.split('\t').next()?.split_once('/').map(|(_, rest)| rest.trim()));
+    names.filter(|name| *name != "dev/null" && *name != "null").map(PathBuf::from).collect()
 }
 
 /// Copies the glue under `from` to `to` inside `fresh`; headers under `include/` have a place of their own.
@@ -192,8 +146,7 @@ fn glue(from: &Path, to: &str, fresh: &Path) -> Result<BTreeSet<PathBuf>> {
 
 /// Makes `place` a copy of `fresh` unless the contents are equal already.
 fn replace(fresh: &Path, place: &Path) -> Result<()> {
-    let content =
-        std::fs::read(fresh).with_context(|| format!("cannot read {}", fresh.display()))?;
+    let content = std::fs::read(fresh).with_context(|| format!("cannot read {}", fresh.display()))?;
     if std::fs::read(place).is_ok_and(|old| old == content) {
         return Ok(());
     }
@@ -215,12 +168,6 @@ mod tests {
     fn touched_files_names_changed_and_new_files_once() {
         let patch = "--- a/mm/filemap.c\t2026\n+++ b/mm/filemap.c\n@@ -1 +1 @@\n--- /dev/null\n+++ b/include/new.h\n";
         let files: Vec<PathBuf> = touched_files(patch).into_iter().collect();
-        assert_eq!(
-            files,
-            [
-                PathBuf::from("include/new.h"),
-                PathBuf::from("mm/filemap.c")
-            ]
-        );
+        assert_eq!(files, [PathBuf::from("include/new.h"), PathBuf::from("mm/filemap.c")]);
     }
 }
