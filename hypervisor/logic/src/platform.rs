@@ -259,3 +259,42 @@ pub trait VcpuHardware {
     /// Releases the hardware's hold on its frames; not entered any more.
     fn retire(&mut self);
 }
+
+/// A range of page frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameRange {
+    /// First frame.
+    pub start: Hpa,
+    /// Their number.
+    pub pages: u64,
+}
+
+/// A file that the boot loader brought; page aligned, its last page is its own.
+#[derive(Clone, Copy, Debug)]
+pub struct BootModule {
+    /// First word of its string, padded with zeros.
+    pub name: [u8; sawmill_abi::machine::MODULE_NAME_MAX],
+    /// Where it is.
+    pub start: Hpa,
+    /// Its size.
+    pub size_bytes: u64,
+}
+
+/// What the machine found at boot and hands to the kernel once.
+#[derive(Clone, Copy, Debug)]
+pub struct BootInformation<'a> {
+    /// Free memory, without image, modules and the first MiB; sorted, disjoint.
+    pub memory: &'a [FrameRange],
+    /// The modules.
+    pub modules: &'a [BootModule],
+    /// Hypervisor command line.
+    pub command_line: &'a [u8],
+    /// Wall clock at `wall_clock_tsc`, ns since 1970 UTC.
+    pub wall_clock_ns: u64,
+    /// When the wall clock was read.
+    pub wall_clock_tsc: Tsc,
+    /// When the image got control.
+    pub boot_tsc: Tsc,
+    /// Whether an IOMMU confines DMA.
+    pub has_iommu: bool,
+}
