@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * The report: one JSON object per line on standard output, first "start", last "end".
+ *
+ * Each line is drained before the next case begins, so that no console interrupt falls into a measurement.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+static void drain(void)
+{
+	putchar('\n');
+	fflush(stdout);
+	tcdrain(STDOUT_FILENO);
+}
+
+static void put_string(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putchar('\\');
+		if ((unsigned char)*text >= ' ')
+			putchar(*text);
+	}
+	putchar('"');
+}
+
+static int by_value(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return (a > b) - (a < b);
+}
+
+void report_start(void)
+{
+	struct utsname name;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	memset(&name, 0, sizeof(name));
+	uname(&name);
+	printf("{\"start\":\"sawmill-bench\",\"version\":1,\"release\":");
+	put_string(name.release);
+	printf(",\"cpus\":%ld,\"exits_known\":", cpus);
+	struct counters counters;
+
+	read_counters(&counters);
+	printf("%s}", counters.known ? "true" : "false");
+	drain();
+}
+
+static void put_case(const struct bench_case *of, long parameter)
+{
+	printf("{\"case\":\"%s\",\"parameter\":%ld,\"unit\":", of->name, parameter);
+	put_string(of->unit);
+}
+
+void report_result(const struct result *result)
+{
+	double sorted[MAX_RUNS];
+	int runs = result->runs;
+	double per = (double)result->operations * runs;
+
+	memcpy(sorted, result->samples, sizeof(double) * (size_t)runs);
+	qsort(sorted, (size_t)runs, sizeof(double), by_value);
+	put_case(result->of, result->parameter);
+	double median = runs % 2 ? sorted[runs / 2] : (sorted[runs / 2 - 1] + sorted[runs / 2]) / 2;
+
+	printf(",\"tsc\":%.1f,\"minimum\":%.1f,\"maximum\":%.1f", median, sorted[0], sorted[runs - 1]);
+	printf(",\"operations\":%ld,\"runs\":%d,\"exits\":", result->operations, runs);
+	if (!result->exits.known) {
+		printf("null}");
+		drain();
+		return;
+	}
+	/* All counters per operation, in one object. */
+	for (int i = 0; i < result->exits.count; i++)
+		printf("%c\"%s\":%.4f", i ? ',' : '{', result->exits.of[i].name, (double)result->exits.of[i].value / per);
+	printf("}}");
+	drain();
+}
+
+void report_skipped(const struct bench_case *of, long parameter, const char *reason)
+{
+	put_case(of, parameter);
+	printf(",\"skipped\":");
+	put_string(reason);
+	putchar('}');
+	drain();
+}
+
+void report_end(int status)
+{
+	printf("{\"end\":\"sawmill-bench\",\"status\":%d}", status);
+	drain();
+}
