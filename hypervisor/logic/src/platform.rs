@@ -4,6 +4,10 @@
 //! `sawmill-machine` implements them on VT-x; the host tests implement them in
 //! memory, so that every object and hypercall is tested on a laptop. Nothing
 //! here names a vendor's extension.
+//!
+//! The image holds `static KERNEL: Kernel<Machine> = Kernel::new(&MACHINE);`
+//! calls `KERNEL.boot(&information)` once on CPU 0, then
+//! `KERNEL.run(CpuIndex(n))` on each CPU.
 
 /// Host-physical address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +78,8 @@ pub enum Exit {
     },
     /// The deadline given to `enter` passed.
     DeadlineReached,
+    /// Another CPU's `kick` arrived (already ended), or something else that needs no answer; RIP stays.
+    Kicked,
     /// The vCPU can take an interrupt now, as requested.
     InterruptWindow,
     /// CPUID; RAX and RCX hold leaf and subleaf.
@@ -192,6 +198,8 @@ pub trait Platform: PhysicalMemory + Sync + 'static {
     /// Makes a vCPU whose memory is under `ept_root`, tagged with `vpid` (1..), from `frames` (`VCPU_FRAMES` of them, zeroed). Runs on any CPU; the vCPU will run on `cpu` only.
     fn create_vcpu(&self, cpu: CpuIndex, ept_root: Hpa, vpid: u16, frames: &[Hpa]) -> Result<Self::Vcpu, HardwareError>;
     /// Makes another CPU leave its guest or its idle wait.
+    ///
+    /// A kick that arrives while that CPU is in root mode must end its next `enter` or `idle` at once.
     fn kick(&self, cpu: CpuIndex);
     /// Whether that CPU is running a guest right now (false: in root mode, and it re-checks its state before the next entry).
     fn is_in_guest(&self, cpu: CpuIndex) -> bool;
@@ -201,6 +209,10 @@ pub trait Platform: PhysicalMemory + Sync + 'static {
     fn end_of_interrupt(&self);
     /// Forgets cached translations under this EPT root on this CPU.
     fn invalidate_ept(&self, ept_root: Hpa);
+    /// Whether 1 GiB EPT leaves exist.
+    fn has_gigabyte_leaves(&self) -> bool {
+        false
+    }
     /// Raw CPUID of this CPU: EAX EBX ECX EDX.
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4];
 
