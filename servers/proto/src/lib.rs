@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Placeholder until its first commit.
+//! What partitions, root and the host tools say to each other; unknown to the hypervisor.
 #![no_std]
+#![forbid(unsafe_code)]
+
+pub mod root;
 pub mod run;
+pub mod system;
