@@ -1,6 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Decisions without hardware: tables, state machines, policies.
+//!
+//! Everything here runs and is tested on the host. The kernel crate holds the
+//! objects and calls this; the machine crate implements [`platform`].
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod arena;
+pub mod capability;
+pub mod console;
+pub mod cpuid;
+pub mod ept;
+pub mod extents;
+pub mod fifo;
+pub mod frames;
+pub mod msr;
 pub mod platform;
+pub mod quota;
+pub mod ready;
+pub mod ring;
+pub mod time;
+pub mod trace;

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The trace ring of one CPU.
+//!
+//! Owns [`TraceRing`]. The newest entries win; a reader that was too slow is
+//! told how many it lost. Cursors count all entries ever written.
+
+use sawmill_abi::trace::TraceEntry;
+
+/// The last `N` entries.
+pub struct TraceRing<const N: usize> {
+    entries: [TraceEntry; N],
+    written: u64,
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TraceProgress {
+    /// Entries copied.
+    pub copied: usize,
+    /// Cursor for the next read.
+    pub cursor: u64,
+    /// Entries overwritten before they could be read.
+    pub lost: u64,
+}
+
+impl<const N: usize> Default for TraceRing<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> TraceRing<N> {
+    /// Creates an empty ring.
+    pub const fn new() -> Self {
+        TraceRing { entries: [TraceEntry { tsc: 0, kind: 0, who: 0, a: 0, b: 0 }; N], written: 0 }
+    }
+
+    /// Appends an entry.
+    pub fn push(&mut self, entry: TraceEntry) {
+        if let Some(place) = self.entries.get_mut((self.written % N as u64) as usize) {
+            *place = entry;
+            self.written += 1;
+        }
+    }
+
+    /// Copies entries from a cursor on.
+    pub fn read(&self, cursor: u64, into: &mut [TraceEntry]) -> TraceProgress {
+        let oldest = self.written.saturating_sub(N as u64);
+        let start = cursor.clamp(oldest, self.written);
+        let mut progress = TraceProgress { copied: 0, cursor: start, lost: oldest.saturating_sub(cursor) };
+        for place in into {
+            if progress.cursor == self.written {
+                break;
+            }
+            let Some(entry) = self.entries.get((progress.cursor % N as u64) as usize) else { break };
+            *place = *entry;
+            progress.cursor += 1;
+            progress.copied += 1;
+        }
+        progress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_reader_learns_what_it_lost() {
+        let mut ring: TraceRing<4> = TraceRing::new();
+        for tsc in 0..10 {
+            ring.push(TraceEntry { tsc, ..TraceEntry::default() });
+        }
+        let mut out = [TraceEntry::default(); 3];
+        let progress = ring.read(2, &mut out);
+        assert_eq!(progress, TraceProgress { copied: 3, cursor: 9, lost: 4 });
+        assert_eq!(out.map(|entry| entry.tsc), [6, 7, 8]);
+        assert_eq!(ring.read(9, &mut out), TraceProgress { copied: 1, cursor: 10, lost: 0 });
+        assert_eq!(ring.read(u64::MAX, &mut out).copied, 0);
+    }
+}
