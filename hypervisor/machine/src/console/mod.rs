@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The way to people: a serial line, the VGA text screen, port 0xe9.
+//!
+//! Running state goes to counters and traces; this is for boot, for the
+//! partitions' console channels, and for the epitaph. Lock: [`SERIAL`], a leaf.
+
+pub mod serial;
+pub mod vga;
+
+use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use spin::Mutex;
+
+use crate::cpu::port;
+
+/// The line itself; held while one piece of text goes out so that CPUs do not mix. A leaf: nothing is locked inside.
+static SERIAL: Mutex<()> = Mutex::new(());
+static MIRROR: AtomicBool = AtomicBool::new(false);
+
+/// Also sends every byte to port 0xe9, which emulators show.
+pub fn enable_mirror() {
+    MIRROR.store(true, Ordering::Relaxed);
+}
+
+/// Writes bytes to the serial line, as they are.
+///
+/// # Locks
+/// Takes the console lock.
+pub fn write_bytes(bytes: &[u8]) {
+    let guard = SERIAL.lock();
+    write_unlocked(bytes);
+    drop(guard);
+}
+
+/// Returns a byte that arrived on the serial line, if there is one.
+pub fn read_byte() -> Option<u8> {
+    serial::receive()
+}
+
+fn write_unlocked(bytes: &[u8]) {
+    let is_mirrored = MIRROR.load(Ordering::Relaxed);
+    for &byte in bytes {
+        serial::send(byte);
+        if is_mirrored {
+            port::write_u8(0xe9, byte);
+        }
+    }
+}
+
+/// Text output for `write!`: serial only.
+pub struct Log;
+
+impl fmt::Write for Log {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        write_bytes(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Text output for last words: takes no lock, and shows on the screen too.
+pub struct LastWords;
+
+impl fmt::Write for LastWords {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        write_unlocked(text.as_bytes());
+        vga::write(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Prints a line to the serial console.
+#[macro_export]
+macro_rules! log {
+    ($($argument:tt)*) => {{
+        use core::fmt::Write as _;
+        // A formatting error cannot happen: `Log` never fails.
+        let _ = writeln!($crate::console::Log, "{}\r", format_args!($($argument)*));
+    }};
+}

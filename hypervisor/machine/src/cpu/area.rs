@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What each CPU has for itself, found by GS base in root mode.
+//!
+//! Key type [`Cpu`]. All fields are written by their own CPU only, with
+//! interrupts off, except `kicks`; atomics make that sharing defined.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+
+use super::CPUS_MAX;
+use super::descriptors::{Gdt, Tss};
+
+/// Size of a CPU's stack.
+pub const STACK_SIZE: usize = 28 * 1024;
+const INTERRUPT_STACK_SIZE: usize = 4096;
+
+/// A CPU's own variables.
+#[repr(C)]
+pub struct Cpu {
+    /// Address of this structure: what `gs:[0]` reads.
+    pub this: AtomicU64,
+    /// Its index.
+    pub index: AtomicU32,
+    /// Its local APIC's ID.
+    pub apic_id: AtomicU32,
+    /// Vectors that arrived in `idle`, one bit each.
+    pub pending: [AtomicU64; 4],
+    /// VMCS that is current and active here; 0 = none.
+    pub current_vmcs: AtomicU64,
+    /// Switch state of the vCPU whose MSRs are loaded; 0 = none. See `virt::vmx::switch`.
+    pub loaded_state: AtomicU64,
+    /// Extended-state area of the vCPU whose FPU registers are loaded; 0 = none.
+    pub extended_state_owner: AtomicU64,
+    /// Has reached the kernel.
+    pub is_up: AtomicBool,
+    /// Partition that runs here, for the epitaph: VPID of the last entered vCPU.
+    pub last_vpid: AtomicU32,
+}
+
+/// Everything that belongs to one CPU.
+#[repr(C, align(4096))]
+struct Area {
+    /// Not mapped: a stack overflow becomes a double fault on its own stack.
+    guard: UnsafeCell<[u8; 4096]>,
+    stack: UnsafeCell<[u8; STACK_SIZE]>,
+    interrupt_stacks: UnsafeCell<[[u8; INTERRUPT_STACK_SIZE]; 3]>,
+    cpu: Cpu,
+    gdt: UnsafeCell<Gdt>,
+    tss: UnsafeCell<Tss>,
+}
+
+struct Areas([Area; CPUS_MAX]);
+
+// SAFETY: the cells are stacks and descriptor tables, touched by the processor and, before it runs, by `prepare`.
+unsafe impl Sync for Areas {}
+
+static AREAS: Areas = Areas(
+    [const {
+        Area {
+            guard: UnsafeCell::new([0; 4096]),
+            stack: UnsafeCell::new([0; STACK_SIZE]),
+            interrupt_stacks: UnsafeCell::new([[0; INTERRUPT_STACK_SIZE]; 3]),
+            cpu: Cpu {
+                this: AtomicU64::new(0),
+                index: AtomicU32::new(0),
+                apic_id: AtomicU32::new(0),
+                pending: [const { AtomicU64::new(0) }; 4],
+                current_vmcs: AtomicU64::new(0),
+                loaded_state: AtomicU64::new(0),
+                extended_state_owner: AtomicU64::new(0),
+                is_up: AtomicBool::new(false),
+                last_vpid: AtomicU32::new(0),
+            },
+            gdt: UnsafeCell::new(Gdt::new()),
+            tss: UnsafeCell::new(Tss::new()),
+        }
+    }; CPUS_MAX],
+);
+
+/// Returns the variables of a CPU; `index` is taken modulo the number of areas.
+pub fn of(index: usize) -> &'static Cpu {
+    &AREAS.0[index % CPUS_MAX].cpu
+}
+
+/// Returns the variables of the CPU that runs this.
+#[inline]
+pub fn current() -> &'static Cpu {
+    let this: *const Cpu;
+    // SAFETY: GS base points to this CPU's `Cpu`, whose first field is its own address (`descriptors::load`, and
+    // HOST_GS_BASE after VM exits).
+    unsafe { core::arch::asm!("mov {}, gs:[0]", out(reg) this, options(nostack, readonly, preserves_flags)) };
+    // SAFETY: it points into the static `AREAS`; all fields are atomics.
+    unsafe { &*this }
+}
+
+/// Returns the top of a CPU's stack.
+pub fn stack_top(index: usize) -> u64 {
+    AREAS.0[index % CPUS_MAX].stack.get() as u64 + STACK_SIZE as u64
+}
+
+/// Returns the top of one of a CPU's three interrupt stacks.
+pub fn interrupt_stack_top(index: usize, number: usize) -> u64 {
+    AREAS.0[index % CPUS_MAX].interrupt_stacks.get() as u64 + ((number % 3 + 1) * INTERRUPT_STACK_SIZE) as u64
+}
+
+/// Returns a CPU's descriptor table and task state.
+pub fn tables(index: usize) -> (*mut Gdt, *mut Tss) {
+    let area = &AREAS.0[index % CPUS_MAX];
+    (area.gdt.get(), area.tss.get())
+}
+
+/// Whether an address is in one of the pages below the stacks.
+pub fn is_guard_page(address: u64) -> bool {
+    AREAS.0.iter().any(|area| area.guard.get() as u64 == address)
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One processor: registers, descriptors, its own area, its requirements.
+
+pub mod area;
+pub mod descriptors;
+pub mod exceptions;
+pub mod msr;
+pub mod port;
+pub mod requirements;
+
+/// Most CPUs that are started.
+pub const CPUS_MAX: usize = 16;

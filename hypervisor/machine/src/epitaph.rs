@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Last words: what happened, where, on which CPU, for which partition.
+//!
+//! Takes no lock and allocates nothing; the first CPU to get here speaks, the
+//! others stop silently. Symbols come from the tables the boot loader kept.
+
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use spin::Once;
+
+use crate::boot::multiboot::SymbolTables;
+use crate::console::LastWords;
+use crate::cpu::area;
+use crate::cpu::exceptions::Frame;
+use crate::memory::paging;
+
+static SYMBOLS: Once<SymbolTables> = Once::new();
+static IS_WRITTEN: AtomicBool = AtomicBool::new(false);
+/// Words of stack searched for return addresses.
+const STACK_WORDS: u64 = 256;
+const BACKTRACE_MAX: usize = 12;
+
+/// Remembers where the image's symbols are.
+pub fn set_symbols(tables: SymbolTables) {
+    SYMBOLS.call_once(|| tables);
+}
+
+/// Tells that an exception occurred in root mode, and stops the machine.
+pub fn exception(frame: &Frame, cr2: u64) -> ! {
+    write(format_args!(
+        "exception {} (error {:#x}) at {}, rsp {:#x}, cr2 {:#x}, rax {:#x} rcx {:#x} rdx {:#x} rdi {:#x} rsi {:#x}",
+        frame.vector, frame.error_code, Symbol(frame.rip), frame.rsp, cr2, frame.registers[0], frame.registers[1],
+        frame.registers[2], frame.registers[6], frame.registers[5],
+    ), frame.rsp)
+}
+
+/// Tells that the hypervisor gave up, and stops the machine.
+pub fn panic(information: &core::panic::PanicInfo) -> ! {
+    let here = 0u64;
+    write(format_args!("{information}"), (&raw const here) as u64)
+}
+
+/// Says why this machine cannot be used, in one sentence, and stops it.
+pub fn refuse(reason: &str) -> ! {
+    let _ = write!(LastWords, "\r\nsawmill: cannot run here: this machine has {reason}\r\n");
+    stop()
+}
+
+/// Says why the boot failed, in one sentence, and stops the machine.
+pub fn fail_boot(reason: &str) -> ! {
+    let _ = write!(LastWords, "\r\nsawmill: cannot boot: {reason}\r\n");
+    stop()
+}
+
+fn write(what: fmt::Arguments, stack: u64) -> ! {
+    if !IS_WRITTEN.swap(true, Ordering::AcqRel) {
+        let cpu = area::current();
+        let _ = write!(
+            LastWords,
+            "\r\n\nSAWMILL-EPITAPH cpu {} partition tag {}: {what}\r\n",
+            cpu.index.load(Ordering::Relaxed),
+            cpu.last_vpid.load(Ordering::Relaxed),
+        );
+        backtrace(stack);
+        let _ = write!(LastWords, "SAWMILL-EPITAPH end\r\n");
+    }
+    stop()
+}
+
+/// Prints words of the stack that look like return addresses: a guess, but one that needs no frame pointers.
+fn backtrace(stack: u64) {
+    let index = area::current().index.load(Ordering::Relaxed) as usize;
+    let top = area::stack_top(index);
+    let mut address = stack & !7;
+    let end = top.min(address.saturating_add(STACK_WORDS * 8));
+    let mut printed = 0;
+    while address < end && top - address <= area::STACK_SIZE as u64 && printed < BACKTRACE_MAX {
+        // SAFETY: inside this CPU's own stack (compared with its bounds just now), aligned, always mapped.
+        let word = unsafe { (address as *const u64).read_volatile() };
+        if paging::is_image_text(word) {
+            let _ = write!(LastWords, "  maybe from {}\r\n", Symbol(word));
+            printed += 1;
+        }
+        address += 8;
+    }
+}
+
+/// Stops this CPU for good.
+pub fn stop() -> ! {
+    loop {
+        // SAFETY: nothing runs on this CPU any more.
+        unsafe { core::arch::asm!("cli", "hlt", options(nomem, nostack)) };
+    }
+}
+
+/// An address, shown with the symbol that it lies in.
+struct Symbol(u64);
+
+/// Entry of an ELF64 symbol table.
+const ENTRY_SIZE: usize = 24;
+
+impl fmt::Display for Symbol {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "{:#x}", self.0)?;
+        let Some(tables) = SYMBOLS.get() else { return Ok(()) };
+        let mut best: Option<(u64, u32)> = None;
+        let (start, size) = tables.symbols;
+        for entry in (start..start + size / ENTRY_SIZE * ENTRY_SIZE).step_by(ENTRY_SIZE) {
+            let (name, value) = (read::<u32>(entry), read::<u64>(entry + 8));
+            if name != 0 && value <= self.0 && paging::is_image_text(value) && best.is_none_or(|(at, _)| value >= at) {
+                best = Some((value, name));
+            }
+        }
+        let Some((value, name)) = best else { return Ok(()) };
+        formatter.write_str(" = ")?;
+        let (names, size) = tables.names;
+        for at in names + name as usize..names + size {
+            match read::<u8>(at) {
+                0 => break,
+                byte => formatter.write_char(char::from(byte))?,
+            }
+        }
+        write!(formatter, "+{:#x}", self.0 - value)
+    }
+}
+
+/// Reads a value of the symbol tables.
+fn read<T: Copy>(address: usize) -> T {
+    // SAFETY: (1) callers stay within the tables, which the loader put into identity-mapped RAM and the inventory
+    // keeps out of the free memory; (2) integers of any alignment and value.
+    unsafe { (address as *const T).read_unaligned() }
+}
