@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Memory that others see too: shared pages, fixed pages and windows into regions.
+//!
+//! All access is by volatile copy. The address space is an identity map of the
+//! first 4 GiB, so an address of this program is its guest-physical address.
+
+use core::cell::UnsafeCell;
+use core::marker::PhantomData;
+
+use sawmill_abi::PAGE_SIZE;
+
+use crate::calls::{self, Result, SELF, Selector};
+
+/// End of what the page tables map.
+const MAPPED_END: u64 = 4 << 30;
+
+/// Plain data: every bit pattern is a value, and there are no pointers in it.
+///
+/// # Safety
+/// (1) The type is `repr(C)` or an integer, and any bytes are a valid value of it.
+pub unsafe trait Plain: Copy {}
+
+// SAFETY: (1) integers and `repr(C)` records of integers and arrays of them.
+unsafe impl Plain for u64 {}
+// SAFETY: (1) as above.
+unsafe impl Plain for sawmill_abi::info::PartitionInfo {}
+// SAFETY: (1) as above.
+unsafe impl Plain for sawmill_abi::machine::RootInfo {}
+// SAFETY: (1) as above.
+unsafe impl Plain for sawmill_abi::machine::FlatImageHeader {}
+// SAFETY: (1) as above.
+unsafe impl Plain for sawmill_abi::statistics::PartitionStatistics {}
+
+/// A page of this program that the hypervisor writes.
+#[repr(C, align(4096))]
+pub struct Shared<T> {
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: all access is by volatile copies of plain data: a race gives mixed values, nothing else.
+unsafe impl<T: Plain> Sync for Shared<T> {}
+
+impl<T: Plain> Shared<T> {
+    /// Creates the page.
+    pub const fn new(value: T) -> Shared<T> {
+        Shared { value: UnsafeCell::new(value) }
+    }
+
+    /// Returns its guest-physical address.
+    pub fn gpa(&self) -> u64 {
+        self.value.get() as u64
+    }
+
+    /// Copies the value out.
+    pub fn read(&self) -> T {
+        // SAFETY: the pointer is valid and aligned; the type is plain.
+        unsafe { self.value.get().read_volatile() }
+    }
+}
+
+/// Returns what lies in a page of the fixed range below 1 MiB, which no Rust object uses.
+pub fn read_low<T: Plain>(gpa: u64) -> Option<T> {
+    let end = gpa.checked_add(core::mem::size_of::<T>() as u64)?;
+    if gpa == 0 || end > 1 << 20 || !gpa.is_multiple_of(core::mem::align_of::<T>() as u64) {
+        return None;
+    }
+    // SAFETY: mapped and aligned memory below the image, where no Rust object lies; the type is plain.
+    Some(unsafe { (gpa as *const T).read_volatile() })
+}
+
+/// A part of a region, mapped into this partition at a fixed place until dropped.
+pub struct Window<'a> {
+    gpa: u64,
+    pages: u64,
+    exclusive: PhantomData<&'a mut Place>,
+}
+
+/// An address range reserved for windows, so that two never overlap.
+pub struct Place {
+    gpa: u64,
+    pages: u64,
+}
+
+impl Place {
+    /// Reserves a range, which has to lie above this image's memory and below 4 GiB.
+    ///
+    /// # Safety
+    /// (1) Nothing else is mapped or used there, and no other `Place` overlaps it.
+    pub const unsafe fn new(gpa: u64, pages: u64) -> Place {
+        assert!(gpa >= 1 << 30 && gpa + pages * PAGE_SIZE <= MAPPED_END);
+        Place { gpa, pages }
+    }
+
+    /// Maps part of a region here.
+    ///
+    /// # Errors
+    /// `BadArgument` if the place is too small, else what `region_map` says.
+    pub fn map(&mut self, region: Selector, offset: u64, pages: u64, rights: u64) -> Result<Window<'_>> {
+        if pages > self.pages {
+            return Err(sawmill_abi::status::Status::BadArgument);
+        }
+        calls::region_map(region, SELF, self.gpa, offset, pages, rights)?;
+        Ok(Window { gpa: self.gpa, pages, exclusive: PhantomData })
+    }
+}
+
+impl Window<'_> {
+    /// Returns the window's bytes. Use it on regions that nobody else has mapped writable.
+    pub fn bytes(&self) -> &[u8] {
+        let length = usize::try_from(self.pages * PAGE_SIZE).unwrap_or(0);
+        // SAFETY: mapped readable while the window lives, inside the identity map, and lent for as long.
+        unsafe { core::slice::from_raw_parts(self.gpa as *const u8, length) }
+    }
+
+    /// Copies bytes in; returns `None` if they do not fit.
+    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Option<()> {
+        let start = self.start(offset, bytes.len())?;
+        // SAFETY: the range was checked to lie in this window, which is mapped; the source is a Rust object and so
+        // does not overlap with a window.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), start as *mut u8, bytes.len()) };
+        Some(())
+    }
+
+    /// Copies a record in; returns `None` if it does not fit.
+    pub fn write_record<T: Plain>(&mut self, offset: u64, record: &T) -> Option<()> {
+        let start = self.start(offset, core::mem::size_of::<T>())?;
+        // SAFETY: the range was checked to lie in this window; unaligned writing is asked for.
+        unsafe { (start as *mut T).write_unaligned(*record) };
+        Some(())
+    }
+
+    /// Copies a record out; returns `None` if it does not fit.
+    pub fn read_record<T: Plain>(&self, offset: u64) -> Option<T> {
+        let start = self.start(offset, core::mem::size_of::<T>())?;
+        // SAFETY: the range was checked to lie in this window; the type is plain.
+        Some(unsafe { (start as *const T).read_unaligned() })
+    }
+
+    fn start(&self, offset: u64, length: usize) -> Option<u64> {
+        let end = offset.checked_add(length as u64)?;
+        (end <= self.pages * PAGE_SIZE).then_some(self.gpa + offset)
+    }
+}
+
+impl Drop for Window<'_> {
+    fn drop(&mut self) {
+        // It was mapped by us; if it is gone already (revoked), that is what is wanted.
+        let _ = calls::region_unmap(SELF, self.gpa, self.pages);
+    }
+}
