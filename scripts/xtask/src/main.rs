@@ -3,6 +3,7 @@
 //!
 //! The shell scripts beside this crate only forward to it.
 
+mod bench;
 mod command;
 mod generate;
 mod linux;
@@ -36,6 +37,8 @@ enum Task {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Compares the multiserver with stock Linux, operation by operation.
+    Bench(Box<bench::Options>),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
 
 fn dispatch(task: Task) -> Result<ExitCode> {
     match task {
+        Task::Bench(options) => return bench::run(&options),
         Task::Generate { check } => {
             generate::run(if check { generate::Mode::Check } else { generate::Mode::Write })?;
         }

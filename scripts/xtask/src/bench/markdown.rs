@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `report.md`: the comparison as Markdown tables.
+
+use std::fmt::Write;
+
+use super::accepted::Accepted;
+use super::figures;
+use super::model::Kind;
+use super::results::Results;
+
+/// Writes the report.
+pub fn render(results: &Results, accepted: &Accepted) -> String {
+    let mut text = String::new();
+    // Writing into a string cannot fail.
+    let _ = write(&mut text, results, accepted);
+    text
+}
+
+fn write(text: &mut String, results: &Results, accepted: &Accepted) -> std::fmt::Result {
+    let about = &results.about;
+    writeln!(text, "# The multiserver and stock Linux, operation by operation\n")?;
+    writeln!(text, "{}\n", explanation(results))?;
+    for note in &results.notes {
+        writeln!(text, "**{note}**\n")?;
+    }
+    writeln!(text, "| operation | stock | ours | exits | ours, {} | ratio | goal |", cost_name(results))?;
+    writeln!(text, "|---|--:|--:|--:|--:|--:|--:|")?;
+    for row in &results.rows {
+        let (stock, ours) = (figures::ticks(&row.stock), figures::ticks(&row.ours));
+        let (exits, cost) = (figures::exits(&row.ours), figures::cost(&row.ours));
+        let (ratio, goal) = (figures::ratio(row), figures::goal(row, accepted));
+        writeln!(text, "| {} | {stock} | {ours} | {exits} | {cost} | {ratio} | {goal} |", row.title())?;
+    }
+    let missing: Vec<_> = results.rows.iter().filter_map(|row| Some((row, figures::why_not(row)?))).collect();
+    if !missing.is_empty() {
+        writeln!(text, "\n## Cases without a ratio\n")?;
+        for (row, why) in missing {
+            writeln!(text, "- {}: {why}", row.title())?;
+        }
+    }
+    writeln!(text, "\n## Spread and counters\n")?;
+    writeln!(text, "| operation | one operation is | runs | stock min/max | ours min/max | counters per operation |")?;
+    writeln!(text, "|---|---|--:|--:|--:|---|")?;
+    for row in &results.rows {
+        let runs = row.stock.sample().or(row.ours.sample()).map_or(0, |sample| sample.runs);
+        let (stock, ours) = (figures::spread(&row.stock), figures::spread(&row.ours));
+        writeln!(text, "| {} | {} | {runs} | {stock} | {ours} | {} |", row.title(), row.unit, figures::reasons(row))?;
+    }
+    writeln!(text, "\n## How it was made\n")?;
+    for (what, value) in facts(about) {
+        writeln!(text, "- {what}: {value}")?;
+    }
+    Ok(())
+}
+
+/// What the figures are, in sentences; both reports show it.
+pub fn explanation(results: &Results) -> String {
+    let model = &results.model;
+    if is_measured(results) {
+        return "Measured: cycles of the time stamp counter per operation, the median of the runs.".to_owned();
+    }
+    format!(
+        "Modelled, not measured: the emulator counts executed instructions per operation (median of the runs), and \
+         modelled cycles = instructions + {} x VM exits + {} x VMFUNC. The ratio is ours to stock Linux; time that \
+         the emulated disk takes counts as if it were instructions, in both systems.",
+        figures::number(model.exit_cycles),
+        figures::number(model.vmfunc_cycles),
+    )
+}
+
+/// Whether the results come from hardware.
+pub fn is_measured(results: &Results) -> bool {
+    results.rows.iter().any(|row| row.kind == Some(Kind::Measured))
+}
+
+/// How the column of costs is called.
+pub fn cost_name(results: &Results) -> &'static str {
+    let kind = results.rows.iter().filter(|row| row.ratio.is_some()).find_map(|row| row.kind);
+    kind.unwrap_or(Kind::Modelled).label()
+}
+
+/// What, when and where, as pairs.
+pub fn facts(about: &super::results::About) -> [(&'static str, &str); 6] {
+    [
+        ("Command", &about.command),
+        ("Date", &about.date),
+        ("Machine", &about.machine),
+        ("Linux source of both", &about.linux),
+        ("Disk", &about.disk),
+        ("Revision", &about.revision),
+    ]
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask bench`: the multiserver against stock Linux, operation by operation.
+//!
+//! Boots both on the same machine with the same image and the same benchmark binary, reads the lines the
+//! program prints ([`sample`]), puts them side by side ([`compare`], [`model`]) and writes the reports
+//! ([`markdown`], [`html`], [`plot`], [`results`]). Only [`program`], [`stock`] and this file touch anything outside.
+
+mod accepted;
+mod compare;
+mod figures;
+mod html;
+mod markdown;
+mod model;
+mod plot;
+mod program;
+mod results;
+mod sample;
+mod stock;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::command::Tool;
+use crate::progress::{self, Phase};
+use crate::{linux, paths};
+
+/// Options of `bench`.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Machine that both systems run on.
+    #[arg(long, value_enum, default_value = "bochs")]
+    machine: Machine,
+    /// Cases to run, by name (`sawmill-bench --list`); all when left out.
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Timed runs per case.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=64))]
+    runs: u32,
+    /// How many lengths of each case.
+    #[arg(long, value_enum, default_value = "short")]
+    set: Set,
+    /// Where the disk image is while stock Linux runs: the PC's ATA disk, or memory.
+    #[arg(long, value_enum, default_value = "ata")]
+    disk: DiskPlace,
+    /// Directory for report.md, report.html, results.json and the raw logs.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Fails when a ratio is worse than ci/accepted-ratios.toml says.
+    #[arg(long)]
+    check: bool,
+    /// Cycles charged for a VM exit with its entry.
+    #[arg(long, default_value_t = 1200.0)]
+    exit_cycles: f64,
+    /// Cycles charged for a VMFUNC.
+    #[arg(long, default_value_t = 150.0)]
+    vmfunc_cycles: f64,
+    /// Reads this console log instead of booting stock Linux.
+    #[arg(long, value_name = "LOG")]
+    stock_log: Option<PathBuf>,
+    /// Reads this console log instead of booting the multiserver.
+    #[arg(long, value_name = "LOG")]
+    our_log: Option<PathBuf>,
+}
+
+/// Machines that `bench` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Machine {
+    /// Counts instructions; figures are modelled.
+    Bochs,
+    /// QEMU/KVM with nested VT-x; figures are measured.
+    Qemu,
+}
+
+/// Lengths of cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Set {
+    /// Less than a minute in Bochs.
+    Short,
+    /// All parameters.
+    Full,
+}
+
+/// Where a disk image is during a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiskPlace {
+    /// The emulated PC's ATA disk; waiting for it counts.
+    Ata,
+    /// Physical memory, as a persistent-memory disk.
+    Memory,
+}
+
+/// Runs the comparison.
+///
+/// # Errors
+/// A tool is missing, or stock Linux did not run. What the multiserver cannot do is told in the report.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    if options.machine == Machine::Qemu && !Path::new("/dev/kvm").exists() {
+        bail!(
+            "--machine qemu measures real cycles and needs /dev/kvm, which this host does not have; use --machine bochs"
+        );
+    }
+    let out = options.out.clone().unwrap_or_else(|| paths::target().join("bench"));
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    let accepted_file = paths::repository().join("ci/accepted-ratios.toml");
+    let accepted = accepted::Accepted::parse(
+        &std::fs::read_to_string(&accepted_file).with_context(|| format!("cannot read {}", accepted_file.display()))?,
+    )?;
+    let scratch = paths::Scratch::new("bench")?;
+    let needs_image = options.stock_log.is_none() || options.our_log.is_none();
+    let image =
+        if needs_image { Some(program::make_image(&program::compile(scratch.path())?, scratch.path())?) } else { None };
+
+    let stock_log = stock_log(options, image.as_deref(), &scratch)?;
+    std::fs::write(out.join("stock.log"), &stock_log)?;
+    let our_log = our_log(options, image.as_deref(), &scratch)?;
+    std::fs::write(out.join("multiserver.log"), &our_log)?;
+
+    let results = compare_logs(options, &stock_log, &our_log)?;
+    write_reports(&results, &accepted, &out)?;
+    print!("{}", markdown::render(&results, &accepted));
+    progress::note(&format!("reports in {}", out.display()));
+    if !options.check {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let is_wanted = |case: &str| options.only.is_empty() || options.only.iter().any(|name| name == case);
+    let violations = accepted.violations(&results.rows, is_wanted);
+    for violation in &violations {
+        eprintln!("bad  {violation}");
+    }
+    Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn program_arguments(options: &Options) -> Vec<String> {
+    let set = if options.set == Set::Full { "full" } else { "short" };
+    let only = if options.only.is_empty() { "all".to_owned() } else { options.only.join(",") };
+    ["--set", set, "--runs", &options.runs.to_string(), "--only", &only].map(str::to_owned).to_vec()
+}
+
+fn limit(options: &Options) -> Duration {
+    let base = if options.set == Set::Full { 1800 } else { 300 };
+    Duration::from_secs(base * u64::from(options.runs.max(5)) / 5)
+}
+
+fn stock_log(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) -> Result<String> {
+    if let Some(log) = &options.stock_log {
+        return std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()));
+    }
+    if options.machine == Machine::Qemu {
+        bail!("stock Linux under QEMU is not there yet; give its console log with --stock-log");
+    }
+    let kernel = linux::build("stock")?;
+    let run = stock::StockRun {
+        kernel: &kernel,
+        image: image.context("no image was made")?,
+        disk: options.disk,
+        arguments: &program_arguments(options).join(" "),
+        dir: &scratch.join("stock"),
+        limit: limit(options),
+    };
+    run.run()
+}
+
+/// The multiserver's log; a run that fails leaves what it said, and the report tells the rest.
+fn our_log(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) -> Result<String> {
+    if let Some(log) = &options.our_log {
+        return std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()));
+    }
+    let disk = scratch.join("ours.ext2");
+    std::fs::copy(image.context("no image was made")?, &disk)?;
+    let phase = Phase::start("multiserver");
+    let machine = if options.machine == Machine::Qemu { "qemu" } else { "bochs" };
+    let output = Command::new(std::env::current_exe()?)
+        .args(["run", "--machine", machine, "--disk"])
+        .arg(&disk)
+        .args(["--timeout", &limit(options).as_secs().to_string(), "--", program::PROGRAM])
+        .args(program_arguments(options))
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()?;
+    let mut log = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    phase.done(&format!("{}", output.status));
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        progress::note(&format!("the multiserver's run ended with {}:", output.status));
+        eprint!("{}", crate::command::last_lines(&said));
+        log.push_str(&said);
+    }
+    Ok(log)
+}
+
+fn compare_logs(options: &Options, stock_log: &str, our_log: &str) -> Result<results::Results> {
+    let (stock, ours) = (sample::parse(stock_log), sample::parse(our_log));
+    let counter = match options.machine {
+        Machine::Bochs => model::Counter::Instructions,
+        Machine::Qemu => model::Counter::Cycles,
+    };
+    let model = model::Model { exit_cycles: options.exit_cycles, vmfunc_cycles: options.vmfunc_cycles };
+    let incomplete = |name: &str, run: &sample::Run| run.incomplete.as_ref().map(|why| format!("{name}: {why}."));
+    let mut notes: Vec<_> =
+        [incomplete("Stock Linux", &stock), incomplete("The multiserver", &ours)].into_iter().flatten().collect();
+    let rows = compare::rows(&stock, &ours, &model, counter);
+    if rows.iter().any(|row| row.kind == Some(model::Kind::Instructions)) {
+        notes.push("The multiserver told no VM exits: ratios compare instructions only and flatter it.".to_owned());
+    }
+    Ok(results::Results {
+        schema: "sawmill-bench-results".to_owned(),
+        version: results::VERSION,
+        about: about(options, &stock)?,
+        model,
+        rows,
+        notes,
+    })
+}
+
+fn about(options: &Options, stock: &sample::Run) -> Result<results::About> {
+    let said = |tool: Tool| tool.output().map(|text| text.trim().to_owned()).unwrap_or_else(|_| "unknown".to_owned());
+    let repository = paths::repository();
+    let machine = match options.machine {
+        Machine::Bochs => "Bochs 2.7, corei7_skylake_x, one CPU, clock sync=none",
+        Machine::Qemu => "QEMU/KVM with nested VT-x",
+    };
+    let disk = match options.disk {
+        DiskPlace::Ata => "ext2, 4 KB blocks, ATA",
+        DiskPlace::Memory => "ext2, 4 KB blocks, memory",
+    };
+    Ok(results::About {
+        date: said(Tool::new("date").args(["-u", "+%Y-%m-%d %H:%M:%S UTC"])),
+        command: format!("scripts/bench-compare.sh {}", program_arguments(options).join(" ")),
+        machine: machine.to_owned(),
+        linux: format!("{} (Debian linux-source-6.1)", stock.release),
+        revision: said(Tool::new("git").args(["describe", "--always", "--dirty"]).dir(&repository)),
+        disk: disk.to_owned(),
+    })
+}
+
+fn write_reports(results: &results::Results, accepted: &accepted::Accepted, out: &Path) -> Result<()> {
+    let mut plots = Vec::new();
+    if let Some(svg) = plot::reread(&results.rows, "cycles per 4 KB record")? {
+        plots.push((
+            "Re-read of a cached file in 4 KB records, by file size; dashed, the paper's figures of 2000.",
+            svg,
+        ));
+    }
+    if let Some(svg) = plot::ratios(&results.rows)? {
+        plots.push(("Cost of each operation relative to stock Linux (1 = equal, less is better).", svg));
+    }
+    let write = |name: &str, text: String| {
+        std::fs::write(out.join(name), text).with_context(|| format!("cannot write {name} in {}", out.display()))
+    };
+    write("report.md", markdown::render(results, accepted))?;
+    write("report.html", html::render(results, accepted, &plots))?;
+    write("results.json", serde_json::to_string_pretty(results)? + "\n")
+}
+
+#[cfg(test)]
+mod tests;

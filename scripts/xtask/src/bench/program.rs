@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The benchmark binary and the disk image that both systems boot with.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::command::Tool;
+use crate::paths;
+
+/// Where the program is on the image.
+pub const PROGRAM: &str = "/sawmill-bench";
+
+/// Size of the image: room for the largest file of the full set, twice.
+const IMAGE_BYTES: u64 = 64 << 20;
+
+/// Compiles servers/bench into one static binary.
+pub fn compile(into: &Path) -> Result<PathBuf> {
+    let sources = paths::repository().join("servers/bench");
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "c") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let binary = into.join("sawmill-bench");
+    let flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s", "-o"];
+    Tool::new("gcc").args(flags).arg(&binary).args(&files).run()?;
+    Ok(binary)
+}
+
+/// Makes an ext2 image that holds the program and the directories a Linux expects.
+pub fn make_image(binary: &Path, into: &Path) -> Result<PathBuf> {
+    let root = into.join("root");
+    for dir in ["dev", "proc", "sys", "run", "tmp", "etc"] {
+        std::fs::create_dir_all(root.join(dir))?;
+    }
+    std::fs::copy(binary, root.join("sawmill-bench"))?;
+    let image = into.join("bench.ext2");
+    std::fs::File::create(&image)?.set_len(IMAGE_BYTES)?;
+    let flags = ["-q", "-F", "-t", "ext2", "-b", "4096", "-L", "bench", "-E", "root_owner=0:0", "-d"];
+    Tool::new("mke2fs").args(flags).arg(&root).arg(&image).run()?;
+    Ok(image)
+}

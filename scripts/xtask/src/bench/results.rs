@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The results of a comparison: `results.json`, and what the reports are made from.
+//!
+//! [`VERSION`] grows whenever a field changes its meaning or goes; new optional fields leave it.
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{Kind, Model};
+use super::sample::Sample;
+
+/// Version of the schema.
+pub const VERSION: u32 = 1;
+
+/// A whole comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// Always `sawmill-bench-results`.
+    pub schema: String,
+    /// [`VERSION`].
+    pub version: u32,
+    /// When, where, with what.
+    pub about: About,
+    /// Constants of the modelled figures.
+    pub model: Model,
+    /// One row per case and parameter.
+    pub rows: Vec<Row>,
+    /// What went wrong as a whole, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// When, where and with what a comparison was made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// UTC, to the second.
+    pub date: String,
+    /// The command that repeats it.
+    pub command: String,
+    /// Emulator or machine.
+    pub machine: String,
+    /// Linux source both systems are built from.
+    pub linux: String,
+    /// Revision of this repository.
+    pub revision: String,
+    /// Where the disk image was during the runs.
+    pub disk: String,
+}
+
+/// One case with both systems' figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Name of the case.
+    pub case: String,
+    /// File size or number of entries.
+    pub parameter: u64,
+    /// What one operation is.
+    pub unit: String,
+    /// Stock Linux.
+    pub stock: Side,
+    /// The multiserver.
+    pub ours: Side,
+    /// Ours to stock, both as `kind` says.
+    pub ratio: Option<f64>,
+    /// What the ratio compares.
+    pub kind: Option<Kind>,
+}
+
+/// One system's part of a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// Figures.
+    Measured {
+        /// As the program printed them.
+        sample: Sample,
+        /// Cycles or instructions that the ratio is made from.
+        cost: f64,
+    },
+    /// Why there are none.
+    Missing(String),
+}
+
+impl Side {
+    /// The figures, if there are any.
+    pub fn sample(&self) -> Option<&Sample> {
+        match self {
+            Self::Measured { sample, .. } => Some(sample),
+            Self::Missing(_) => None,
+        }
+    }
+
+    /// The cost, if there is any.
+    pub fn cost(&self) -> Option<f64> {
+        match self {
+            Self::Measured { cost, .. } => Some(*cost),
+            Self::Missing(_) => None,
+        }
+    }
+
+    /// Why there are no figures.
+    pub fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Measured { .. } => None,
+            Self::Missing(reason) => Some(reason),
+        }
+    }
+}
+
+impl Row {
+    /// Case and parameter as people read them: `reread 64 KB`.
+    pub fn title(&self) -> String {
+        let case = &self.case;
+        match self.parameter {
+            0 | 1 => case.clone(),
+            bytes if bytes % (1 << 20) == 0 => format!("{case} {} MB", bytes >> 20),
+            bytes if bytes % (1 << 10) == 0 => format!("{case} {} KB", bytes >> 10),
+            count => format!("{case} of {count}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_carry_units() {
+        let missing = || Side::Missing("x".to_owned());
+        let row = |parameter| Row {
+            case: "c".to_owned(),
+            parameter,
+            unit: String::new(),
+            stock: missing(),
+            ours: missing(),
+            ratio: None,
+            kind: None,
+        };
+        assert_eq!(row(0).title(), "c");
+        assert_eq!(row(100).title(), "c of 100");
+        assert_eq!(row(65536).title(), "c 64 KB");
+        assert_eq!(row(4 << 20).title(), "c 4 MB");
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From two real logs to the reports, as a user gets them.
+
+use clap::Parser;
+
+use super::*;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+}
+
+const STOCK: &str = include_str!("testdata/stock.log");
+const OURS: &str = include_str!("testdata/ours.log");
+
+fn options(line: &str) -> Options {
+    Cli::parse_from(std::iter::once("bench").chain(line.split_whitespace())).options
+}
+
+fn compared(ours: &str) -> results::Results {
+    compare_logs(&options(""), STOCK, ours).expect("compares")
+}
+
+fn accepted() -> accepted::Accepted {
+    accepted::Accepted::parse("version = 1\n[case.reread]\naccepted = 1.1\ngoal = 1.0").expect("well formed")
+}
+
+#[test]
+fn results_survive_json() {
+    let results = compared(OURS);
+    let text = serde_json::to_string(&results).expect("serializes");
+    assert!(serde_json::from_str::<results::Results>(&text).expect("reads back") == results);
+    assert!(text.contains("\"version\":1"));
+}
+
+#[test]
+fn markdown_has_every_case_and_says_why_one_is_missing() {
+    let results = compared(OURS);
+    let text = markdown::render(&results, &accepted());
+    assert!(results.rows.iter().all(|row| text.contains(&format!("| {} |", row.title()))));
+    assert!(text.contains("stat-uncached of 100: ours: cannot open /proc/sys/vm/drop_caches"));
+    assert!(text.contains("Modelled, not measured"));
+}
+
+#[test]
+fn html_is_self_contained_and_escaped() {
+    let mut results = compared(OURS);
+    results.notes.push("<script>alert(1)</script>".to_owned());
+    let svg = plot::reread(&results.rows, "cycles").expect("plots").expect("has points");
+    let text = html::render(&results, &accepted(), &[("caption", svg)]);
+    assert!(text.contains("<svg") && text.contains("@media print") && text.contains("viewport"));
+    assert!(!text.contains("<script") && !text.contains("src=") && !text.contains("<link"));
+}
+
+#[test]
+fn a_dead_multiserver_is_told_on_top() {
+    let results = compared("panic: nothing works\n");
+    assert!(results.notes[0].contains("The multiserver: the benchmark program never started"));
+    assert!(results.rows.iter().all(|row| row.ratio.is_none()));
+}
+
+#[test]
+fn unknown_exits_are_confessed() {
+    let results = compared(STOCK);
+    assert!(results.notes.iter().any(|note| note.contains("told no VM exits")));
+    assert_eq!(markdown::cost_name(&results), "instructions only");
+}
+
+#[test]
+fn options_reach_the_program() {
+    let arguments = program_arguments(&options("--only reread,stat --runs 3 --set full"));
+    assert_eq!(arguments.join(" "), "--set full --runs 3 --only reread,stat");
+    assert!(Cli::try_parse_from(["bench", "--runs", "0"]).is_err());
+}
