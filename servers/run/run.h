@@ -7,8 +7,6 @@
 #ifndef SAWMILL_RUN_H
 #define SAWMILL_RUN_H
 
-#include <stdint.h>
-
 /**
  * Revision of this protocol, the first payload byte of HELLO.
  */

@@ -4,12 +4,19 @@
 //! The shell scripts beside this crate only forward to it.
 
 mod bench;
+mod build;
 mod command;
+mod cpio;
 mod generate;
+mod image;
+mod initrd;
 mod linux;
 mod paths;
 mod progress;
+mod release;
+mod rootfs;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -39,6 +46,24 @@ enum Task {
     },
     /// Compares the multiserver with stock Linux, operation by operation.
     Bench(Box<bench::Options>),
+    /// Builds everything that a boot image needs, without making one.
+    Build {
+        /// The system description.
+        #[arg(long, default_value_os_t = paths::repository().join("servers/system.toml"))]
+        system: PathBuf,
+    },
+    /// Makes a bootable ISO for BIOS, UEFI and USB sticks.
+    Image(release::Options),
+    /// Makes an ext2 image with a minimal Debian.
+    Rootfs {
+        /// The image to write.
+        out: PathBuf,
+        /// Its size.
+        #[arg(long, default_value = "1G")]
+        size: String,
+        /// Packages besides the essential ones.
+        packages: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -63,6 +88,9 @@ fn dispatch(task: Task) -> Result<ExitCode> {
                 println!("{}", kernel.vmlinux().display());
             }
         }
+        Task::Build { system } => release::build(&system)?,
+        Task::Image(options) => release::image(&options)?,
+        Task::Rootfs { out, size, packages } => rootfs::debian(&out, &size, &packages)?,
     }
     Ok(ExitCode::SUCCESS)
 }

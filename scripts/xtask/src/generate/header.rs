@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! C headers: cbindgen for types and constants, the hypercall table for what a macro hides from it.
 //!
-//! Names in C: `struct hv_event_page`, `HV_EVENT_TIMER`, `HV_PORTAL_CALL`, `HV_STATUS_BUSY`; the file
-//! protocol has `sm_` and `SM_`, the run protocol `run_` and `RUN_`.
+//! Names in C: `struct hv_event_page`, `HV_EVENT_TIMER`, `HV_PORTAL_CALL`, `HV_STATUS_BUSY`; the run protocol
+//! has `RUN_`. The file protocol's header is written by hand beside FUSE's own.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -19,7 +19,7 @@ struct Header<'a> {
     tagline: &'a str,
     origin: &'a str,
     licence: &'a str,
-    include: &'a str,
+    includes: &'a str,
     prefix: &'a str,
 }
 
@@ -30,7 +30,7 @@ pub fn hypercall() -> Result<String> {
         tagline: "Everything a partition can see of the hypervisor.",
         origin: "hypervisor/abi",
         licence: "MIT OR Apache-2.0",
-        include: "#include <linux/types.h>",
+        includes: "#include <linux/types.h>\n\n",
         prefix: "hv_",
     };
     let sources = rust_files(&paths::repository().join("hypervisor/abi/src"))?;
@@ -41,19 +41,6 @@ pub fn hypercall() -> Result<String> {
     render(&header, &sources, &numbers)
 }
 
-/// `linux-glue/include/sawmill/file.h`.
-pub fn file() -> Result<String> {
-    let header = Header {
-        guard: "SAWMILL_FILE_H",
-        tagline: "The file service's messages beside FUSE's own.",
-        origin: "servers/proto/src/file.rs",
-        licence: "MIT OR Apache-2.0",
-        include: "#include <linux/types.h>",
-        prefix: "sm_",
-    };
-    render(&header, &[paths::repository().join("servers/proto/src/file.rs")], "")
-}
-
 /// `servers/run/run.h`.
 pub fn run() -> Result<String> {
     let header = Header {
@@ -61,7 +48,7 @@ pub fn run() -> Result<String> {
         tagline: "Frames between the app partition's init and the host tool.",
         origin: "servers/proto/src/run.rs",
         licence: "MIT OR Apache-2.0",
-        include: "#include <stdint.h>",
+        includes: "",
         prefix: "run_",
     };
     render(&header, &[paths::repository().join("servers/proto/src/run.rs")], "")
@@ -120,10 +107,10 @@ fn render(header: &Header<'_>, sources: &[std::path::PathBuf], extra: &str) -> R
     bindings.write(&mut body);
     let body = for_the_kernel(&String::from_utf8(body)?);
 
-    let Header { guard, tagline, origin, licence, include, .. } = header;
+    let Header { guard, tagline, origin, licence, includes, .. } = header;
     Ok(format!(
         "/* SPDX-License-Identifier: {licence} */\n/*\n * {tagline}\n *\n * Generated from {origin} by `cargo xtask \
-         generate`; do not edit.\n */\n#ifndef {guard}\n#define {guard}\n\n{include}\n\n{extra}{}\n#endif\n",
+         generate`; do not edit.\n */\n#ifndef {guard}\n#define {guard}\n\n{includes}{extra}{}\n#endif\n",
         body.trim_start_matches('\n')
     ))
 }

@@ -21,6 +21,9 @@ use anyhow::{Context, Result, bail};
 use crate::paths;
 use crate::progress::{self, Phase};
 
+pub use key::{files_below, hex};
+pub use tree::patches;
+
 /// Results kept per kernel name; older ones are removed.
 const KEPT_RESULTS: usize = 4;
 
@@ -115,9 +118,9 @@ pub fn build(name: &str) -> Result<Kernel> {
     Ok(kernel)
 }
 
-/// Prints and returns the version of the installed Linux source.
-pub fn source_version() -> Result<String> {
-    source::version()
+/// The unpacked pristine source.
+pub fn source_tree() -> Result<PathBuf> {
+    source::unpack(&source::version()?)
 }
 
 fn collect(recipe: &Recipe, build: &Path, dir: &Path, version: &str) -> Result<()> {

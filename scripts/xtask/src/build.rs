@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The Rust parts that run on the machine: the hypervisor and flat partition images.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use goblin::elf::Elf;
+use goblin::elf::program_header::PT_LOAD;
+
+use crate::paths;
+
+const TARGET: &str = "x86_64-unknown-none";
+
+/// Builds the hypervisor and returns the ELF file that GRUB loads.
+///
+/// # Errors
+/// The compiler's own words are on standard error.
+pub fn hypervisor(features: &[&str]) -> Result<PathBuf> {
+    cargo("sawmill-image", features)?;
+    Ok(binary("sawmill-image"))
+}
+
+/// Builds the binary `bin` of `package` and returns it as a flat image.
+///
+/// # Errors
+/// As [`hypervisor`]; or the file is no ELF file with anything to load.
+pub fn flat(package: &str, bin: &str) -> Result<Vec<u8>> {
+    cargo(package, &[])?;
+    let path = binary(bin);
+    let file = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    flatten(&file).with_context(|| format!("cannot flatten {}", path.display()))
+}
+
+/// Lays an executable out as it is in memory, from its first loaded byte on.
+fn flatten(file: &[u8]) -> Result<Vec<u8>> {
+    let elf = Elf::parse(file)?;
+    let mut segments: Vec<_> =
+        elf.program_headers.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_filesz > 0).collect();
+    segments.sort_by_key(|segment| segment.p_paddr);
+    let Some(first) = segments.first().map(|segment| segment.p_paddr) else { bail!("there is nothing to load") };
+    let mut flat = Vec::new();
+    for segment in segments {
+        let offset = usize::try_from(segment.p_paddr - first)?;
+        if offset < flat.len() {
+            bail!("segments overlap at {:#x}", segment.p_paddr);
+        }
+        flat.resize(offset, 0);
+        flat.extend_from_slice(file.get(segment.file_range()).context("a segment lies outside the file")?);
+    }
+    Ok(flat)
+}
+
+fn cargo(package: &str, features: &[&str]) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(paths::repository()).args(["build", "--quiet", "--release", "--target", TARGET]);
+    command.args(["--package", package]).stdin(Stdio::null()).stdout(Stdio::null());
+    if !features.is_empty() {
+        command.arg("--features").arg(features.join(","));
+    }
+    let status = command.status().context("cannot run cargo")?;
+    if !status.success() {
+        bail!("{package} does not build");
+    }
+    Ok(())
+}
+
+fn binary(name: &str) -> PathBuf {
+    paths::target().join(TARGET).join("release").join(name)
+}

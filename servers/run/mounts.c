@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * The root file system, and the kernel's own file systems where the root has directories for them.
+ */
+#include "init.h"
+
+#define READ_ONLY_REMOUNT (MS_REMOUNT | MS_RDONLY)
+/* The disk's driver may still be looking for it. */
+#define ROOT_TRIES 100
+
+struct place {
+	const char *dir;
+	const char *type;
+	const char *options;
+	int is_created;	/* not the image's directory, but one of devtmpfs */
+};
+
+static const struct place places[] = {
+	{ ROOT "/proc", "proc", NULL, 0 },
+	{ ROOT "/sys", "sysfs", NULL, 0 },
+	{ ROOT "/dev", "devtmpfs", NULL, 0 },
+	{ ROOT "/dev/pts", "devpts", "mode=620,ptmxmode=666", 1 },
+	{ ROOT "/dev/shm", "tmpfs", "mode=1777", 1 },
+	{ ROOT "/run", "tmpfs", "mode=755", 0 },
+};
+
+#define PLACES (sizeof(places) / sizeof(places[0]))
+
+static int is_mounted[PLACES];
+
+const char *mounts_make(const struct spec *spec, int *error)
+{
+	unsigned int i;
+	int tries;
+
+	mkdir(ROOT, 0755);
+	for (tries = 0; tries < ROOT_TRIES; tries++) {
+		*error = -sys_mount(spec->source, ROOT, spec->type, 0, NULL);
+		if (*error != ENOENT && *error != ENXIO)
+			break;
+		msleep(20);
+	}
+	if (*error)
+		return "the root file system cannot be mounted";
+	for (i = 0; i < PLACES; i++) {
+		if (places[i].is_created)
+			mkdir(places[i].dir, 0755);
+		is_mounted[i] = sys_mount("none", places[i].dir, places[i].type, 0, places[i].options) == 0;
+	}
+	return NULL;
+}
+
+void mounts_undo(void)
+{
+	int i;
+
+	/* Nobody may hold a file open when the root goes. */
+	kill(-1, SIGTERM);
+	msleep(20);
+	kill(-1, SIGKILL);
+	while (my_syscall4(__NR_wait4, -1, NULL, 0, NULL) > 0)
+		;
+	sync_all();
+	for (i = PLACES - 1; i >= 0; i--)
+		if (is_mounted[i])
+			umount2(places[i].dir, 0);
+	if (sys_umount2(ROOT, 0))
+		sys_mount(NULL, ROOT, NULL, READ_ONLY_REMOUNT, NULL);
+	sync_all();
+}
