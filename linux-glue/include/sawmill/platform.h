@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The platform as the rest of the glue and the hooks in Linux see it.
+ *
+ * All of it does nothing, cheaply, when Linux does not run in a partition.
+ */
+#ifndef _SAWMILL_PLATFORM_H
+#define _SAWMILL_PLATFORM_H
+
+#include <linux/types.h>
+#include <linux/init.h>
+#include <sawmill/hypercall.h>
+
+#ifdef CONFIG_SAWMILL_GUEST
+
+/* What root told us; NULL when not in a partition. */
+extern const struct hv_partition_info *sawmill_info;
+
+typedef void (*sawmill_event_handler)(void *data);
+
+/*
+ * Calls @handler with @data in hard interrupt context when event @bit of this
+ * partition's vCPU 0 (for bit 7, PORTAL: of any vCPU) is signalled.
+ */
+void sawmill_event_bind(unsigned int bit, sawmill_event_handler handler,
+			void *data);
+
+/*
+ * Makes Linux interrupt @irq (0: any free one) out of event @bit; @selector
+ * is to be acknowledged if @flags has HV_IRQ_LEVEL. Returns the interrupt.
+ */
+int sawmill_irq_create(unsigned int irq, unsigned int bit, u64 selector,
+		       u64 flags);
+
+/* Hooks in Linux (vendor-linux-patches). */
+void __init sawmill_set_idle(void (*idle)(void));
+void sawmill_run_server(void);
+
+#endif /* CONFIG_SAWMILL_GUEST */
+#endif /* _SAWMILL_PLATFORM_H */

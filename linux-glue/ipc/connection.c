@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Connections: the ends of paths that root lists in the information page,
+ * carried by portals and events.
+ *
+ * A call is one VMCALL; from here it looks like a long instruction, so it
+ * needs no lock and does not mind preemption. Client ends are known before
+ * the first mount, server ends when the devices are there (server.c).
+ */
+#include <linux/errno.h>
+#include <linux/init.h>
+#include <linux/io.h>
+#include <linux/printk.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "ipc.h"
+
+/* By index in the information page; NULL until it is added. */
+static struct sawmill_connection *connections[HV_CONNECTIONS_MAX];
+
+static const struct hv_connection *
+info_of(const struct sawmill_connection *connection)
+{
+	return connection->carrier_private;
+}
+
+static int portal_call(struct sawmill_connection *connection,
+		       const u64 in[SAWMILL_CALL_WORDS],
+		       u64 out[SAWMILL_CALL_WORDS])
+{
+	u64 selector = info_of(connection)->portal_selector;
+	u64 words[HV_WORDS];
+	u64 status;
+
+	if (sawmill_connection_is_dead(connection))
+		return -EPIPE;
+	memcpy(words, in, sizeof(words));
+	status = hv_ipc(HV_PORTAL_CALL, &selector, words);
+	switch (status) {
+	case HV_STATUS_OK:
+		memcpy(out, words, sizeof(words));
+		return 0;
+	case HV_STATUS_PENDING:
+	case HV_STATUS_TIMEOUT:
+		return -EINPROGRESS;
+	case HV_STATUS_PEER_DEAD:
+		sawmill_connection_dead(connection);
+		return -EPIPE;
+	case HV_STATUS_BUSY:
+		return -EAGAIN;
+	default:
+		pr_warn_ratelimited("sawmill: call to %s: status %llu\n",
+				    connection->name, status);
+		return -EIO;
+	}
+}
+
+static void event_signal(struct sawmill_connection *connection)
+{
+	u64 selector = info_of(connection)->signal_selector;
+
+	if (selector != HV_SELECTOR_NULL &&
+	    hv_event_signal(selector) == HV_STATUS_PEER_DEAD)
+		sawmill_connection_dead(connection);
+}
+
+static const struct sawmill_carrier portal_carrier = {
+	.call = portal_call,
+	.signal = event_signal,
+	.reply = sawmill_server_reply,
+};
+
+static void event_arrived(void *data)
+{
+	struct sawmill_connection *connection = data;
+	void (*event)(struct sawmill_connection *) =
+		READ_ONCE(connection->event);
+
+	if (event)
+		event(connection);
+}
+
+static int add_connection(unsigned int index)
+{
+	const struct hv_connection *info = &sawmill_info->connections[index];
+	struct sawmill_connection *connection;
+
+	connection = kzalloc(sizeof(*connection), GFP_KERNEL);
+	if (!connection)
+		return -ENOMEM;
+	BUILD_BUG_ON(HV_NAME_MAX >= SAWMILL_NAME_SIZE);
+	memcpy(connection->name, info->service, HV_NAME_MAX);
+	connection->role = info->role == HV_CONNECTION_ROLE_SERVER ?
+			   SAWMILL_ROLE_SERVER : SAWMILL_ROLE_CLIENT;
+	connection->badge = info->badge;
+	connection->pool_base = info->pool_gpa;
+	connection->pool_size = info->pool_bytes;
+	connection->carrier = &portal_carrier;
+	connection->carrier_private = (void *)info;
+	if (info->control_bytes) {
+		connection->control = memremap(info->control_gpa,
+					       info->control_bytes,
+					       MEMREMAP_WB);
+		if (!connection->control) {
+			kfree(connection);
+			return -ENOMEM;
+		}
+		connection->control_size = info->control_bytes;
+	}
+	connections[index] = connection;
+	sawmill_connection_add(connection);
+	if (info->event_bit)
+		sawmill_event_bind(info->event_bit, event_arrived, connection);
+	return 0;
+}
+
+void sawmill_add_connections(enum sawmill_role role)
+{
+	u64 wanted = role == SAWMILL_ROLE_SERVER ? HV_CONNECTION_ROLE_SERVER :
+						   HV_CONNECTION_ROLE_CLIENT;
+	unsigned int i;
+	int error;
+
+	for (i = 0; i < sawmill_info->connection_count; i++) {
+		if (sawmill_info->connections[i].role != wanted)
+			continue;
+		error = add_connection(i);
+		if (error)
+			pr_err("sawmill: connection %u: error %d\n", i, error);
+	}
+}
+
+/* Called with every call that arrives; there are few connections. */
+struct sawmill_connection *sawmill_connection_by_badge(u64 badge)
+{
+	unsigned int i;
+
+	for (i = 0; i < HV_CONNECTIONS_MAX; i++) {
+		struct sawmill_connection *connection = connections[i];
+
+		if (connection && connection->badge == badge &&
+		    connection->role == SAWMILL_ROLE_SERVER)
+			return connection;
+	}
+	return NULL;
+}
+
+void sawmill_report_ready(void)
+{
+	u64 words[SAWMILL_CALL_WORDS] = { ROOT_REPORT_READY };
+	struct sawmill_connection *root;
+	int error;
+
+	root = sawmill_connection_find(ROOT_SERVICE, SAWMILL_ROLE_CLIENT);
+	if (!root)
+		return;
+	error = sawmill_connection_call(root, words, words);
+	if (error)
+		pr_err("sawmill: cannot report to root: error %d\n", error);
+}
+
+static int __init add_client_connections(void)
+{
+	if (sawmill_info)
+		sawmill_add_connections(SAWMILL_ROLE_CLIENT);
+	return 0;
+}
+fs_initcall(add_client_connections);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of linux-glue/platform share. */
+#ifndef _SAWMILL_PLATFORM_INTERNAL_H
+#define _SAWMILL_PLATFORM_INTERNAL_H
+
+#include <sawmill/platform.h>
+#include <sawmill/vmcall.h>
+
+void __init sawmill_events_init(void);
+void __init sawmill_apic_init(void);
+void __init sawmill_smp_init(void);
+void __init sawmill_clock_init(void);
+void __init sawmill_console_init(void);
+void __init sawmill_power_init(void);
+void __init sawmill_memory_init(void);
+
+#ifdef CONFIG_PCI
+void __init sawmill_pci_init(void);
+#else
+static inline void sawmill_pci_init(void) { }
+#endif
+
+/* Registers this CPU's timer. */
+void sawmill_clock_setup_cpu(void);
+void sawmill_clock_event(void);
+
+/*
+ * Takes this CPU out of service for ever. Not declared to be so: objtool knows
+ * Linux's own functions that do not return only by a list.
+ */
+void sawmill_cpu_stop(void);
+
+#endif
