@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The file client: Linux's own FUSE over a connection.
+ *
+ * transport.c carries a fuse_req through the control area, inode.c and
+ * writeback.c replace the operations of fs/fuse that assume an untrusted
+ * daemon in user space, mount.c puts it together.
+ */
+#ifndef _SAWMILL_FILE_CLIENT_H
+#define _SAWMILL_FILE_CLIENT_H
+
+#include "fuse_i.h"
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <sawmill/carrier.h>
+#include <sawmill/file.h>
+
+#define BOUNCE_PAGES_MAX	256
+
+enum slot_state {
+	SLOT_FREE,
+	SLOT_CALLED,	/* the server has it, a task waits or will wait */
+	SLOT_ABANDONED,	/* the server has it, nobody waits */
+	SLOT_DONE,	/* answered through the ring */
+};
+
+struct slot {
+	enum slot_state state;
+	struct sawmill_file_completion answer;
+	wait_queue_head_t wait;
+};
+
+struct sawmill_file_client {
+	struct sawmill_connection *connection;
+	struct sawmill_file_header *header;	/* shared */
+	struct sawmill_file_slot *shared_slots;	/* shared */
+	u8 *bounce;				/* shared */
+	unsigned int bounce_count;
+	unsigned long pool_first_pfn;
+	unsigned long pool_page_count;
+
+	/* Irq-safe, innermost. Protects everything up to background_lock. */
+	spinlock_t lock;
+	u64 free_slots;
+	DECLARE_BITMAP(bounce_used, BOUNCE_PAGES_MAX);
+	struct slot slots[SAWMILL_FILE_SLOTS];
+	u32 ring_taken;
+	unsigned int sleepers;
+	wait_queue_head_t room;		/* a slot or bounce pages came free */
+
+	/* Taken under FUSE's bg_lock and inode locks. */
+	spinlock_t background_lock;
+	struct list_head background;
+	struct work_struct background_work;
+
+	int init_error;			/* the server's answer to INIT */
+	bool is_mounted;		/* under the mount mutex */
+};
+
+extern const struct fuse_iqueue_ops sawmill_file_queue_ops;
+
+struct sawmill_file_client *
+sawmill_file_client_create(struct sawmill_connection *connection);
+
+/* Serves background requests queued so far; process context, no locks. */
+void sawmill_file_drain(struct sawmill_file_client *client);
+
+/* inode.c: replaces the operations of a new inode; see fuse_conn::init_inode. */
+void sawmill_file_init_inode(struct inode *inode);
+void sawmill_file_init_super(struct super_block *sb);
+
+/* writeback.c */
+int sawmill_file_writepages(struct address_space *mapping,
+			    struct writeback_control *control);
+int sawmill_file_launder_folio(struct folio *folio);
+
+static inline bool page_is_in_pool(const struct sawmill_file_client *client,
+				   const struct page *page)
+{
+	return page_to_pfn(page) - client->pool_first_pfn <
+	       client->pool_page_count;
+}
+
+#endif /* _SAWMILL_FILE_CLIENT_H */

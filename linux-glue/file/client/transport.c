@@ -1,0 +1,708 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Carries FUSE requests through the control area of a connection.
+ *
+ * A foreground request is carried by the task that issued it: it fills a slot,
+ * calls, and on PENDING sleeps until the completion ring has the answer. So
+ * the request is finished when wake_pending_and_unlock() returns and FUSE does
+ * not sleep again. Background requests arrive under FUSE's spinlocks: they are
+ * queued, and served by sawmill_file_drain() or by a worker.
+ *
+ * The server is not trusted: sizes that it returns are checked against what
+ * was asked for, results are copied out of shared memory once, before FUSE
+ * looks at them. File data in the pool is the exception, by design.
+ */
+#include <linux/highmem.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include "client.h"
+
+#define PAGES_PER_BOUNCE_ROUND	32
+#define CALL_RETRIES		1000
+
+/* The data of a request: pages, or one argument too large to go inline. */
+struct span {
+	u32 flags;		/* SAWMILL_FILE_DATA_* or 0 */
+	unsigned int size;
+	unsigned int page_count;
+	struct page **pages;	/* NULL: buffer */
+	struct fuse_page_desc *descs;
+	u8 *buffer;
+	bool is_pool;		/* every page lies in the pool */
+};
+
+/* One call: a part of the span (all of it, but for long bounced I/O). */
+struct round {
+	unsigned int slot;
+	unsigned int first_page;
+	unsigned int page_count;
+	unsigned int done;	/* data bytes before this round */
+	unsigned int size;	/* data bytes of this round */
+	unsigned int bounce_first;
+	unsigned int bounce_count;
+	struct sawmill_file_completion answer;
+};
+
+/* ---- slots, bounce pages, completions ---- */
+
+/* Moves completions from the ring to their slots. Under client->lock. */
+static void take_completions(struct sawmill_file_client *client)
+{
+	u32 head = smp_load_acquire(&client->header->head);
+
+	if (head - client->ring_taken > SAWMILL_FILE_RING) {
+		pr_warn_ratelimited("sawmill: file: ring of %s overflowed\n",
+				    client->connection->name);
+		client->ring_taken = head - SAWMILL_FILE_RING;
+	}
+	while (client->ring_taken != head) {
+		/* Volatile: a copy, whatever the server does meanwhile. */
+		struct sawmill_file_completion answer =
+			*(volatile struct sawmill_file_completion *)
+			&client->header->ring[client->ring_taken++ %
+					      SAWMILL_FILE_RING];
+		struct slot *slot;
+
+		if (answer.slot >= SAWMILL_FILE_SLOTS)
+			continue;
+		slot = &client->slots[answer.slot];
+		if (slot->state == SLOT_CALLED) {
+			slot->answer = answer;
+			slot->state = SLOT_DONE;
+			wake_up(&slot->wait);
+		} else if (slot->state == SLOT_ABANDONED) {
+			slot->state = SLOT_FREE;
+			client->free_slots |= BIT_ULL(answer.slot);
+			wake_up(&client->room);
+		}
+	}
+}
+
+static void handle_event(struct sawmill_connection *connection)
+{
+	struct sawmill_file_client *client = connection->user;
+	unsigned long flags;
+	unsigned int i;
+
+	spin_lock_irqsave(&client->lock, flags);
+	take_completions(client);
+	if (sawmill_connection_is_dead(connection)) {
+		for (i = 0; i < SAWMILL_FILE_SLOTS; i++)
+			wake_up(&client->slots[i].wait);
+		wake_up_all(&client->room);
+	}
+	spin_unlock_irqrestore(&client->lock, flags);
+}
+
+static bool try_get_slot(struct sawmill_file_client *client, unsigned int *slot)
+{
+	unsigned long flags;
+	bool found;
+
+	spin_lock_irqsave(&client->lock, flags);
+	found = client->free_slots;
+	if (found) {
+		*slot = __ffs64(client->free_slots);
+		client->free_slots &= ~BIT_ULL(*slot);
+		client->slots[*slot].state = SLOT_CALLED;
+	}
+	spin_unlock_irqrestore(&client->lock, flags);
+	return found;
+}
+
+static int get_slot(struct sawmill_file_client *client, unsigned int *slot)
+{
+	if (likely(try_get_slot(client, slot)))
+		return 0;
+	/* Abandoned slots (forgets) come back through the ring. */
+	while (!sawmill_connection_is_dead(client->connection)) {
+		unsigned long flags;
+
+		spin_lock_irqsave(&client->lock, flags);
+		take_completions(client);
+		spin_unlock_irqrestore(&client->lock, flags);
+		if (wait_event_timeout(client->room, try_get_slot(client, slot),
+				       msecs_to_jiffies(10)))
+			return 0;
+	}
+	return -EIO;
+}
+
+static void put_slot(struct sawmill_file_client *client, unsigned int slot)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&client->lock, flags);
+	client->slots[slot].state = SLOT_FREE;
+	client->free_slots |= BIT_ULL(slot);
+	spin_unlock_irqrestore(&client->lock, flags);
+	if (wq_has_sleeper(&client->room))
+		wake_up(&client->room);
+}
+
+static bool try_get_bounce(struct sawmill_file_client *client,
+			   unsigned int count, unsigned int *first)
+{
+	unsigned long flags, found;
+
+	spin_lock_irqsave(&client->lock, flags);
+	found = bitmap_find_next_zero_area(client->bounce_used,
+					   client->bounce_count, 0, count, 0);
+	if (found < client->bounce_count)
+		bitmap_set(client->bounce_used, found, count);
+	spin_unlock_irqrestore(&client->lock, flags);
+	*first = found;
+	return found < client->bounce_count;
+}
+
+static int get_bounce(struct sawmill_file_client *client, unsigned int count,
+		      unsigned int *first)
+{
+	if (count > client->bounce_count)
+		return -E2BIG;
+	/* A holder waits for nothing but the server, so this ends. */
+	wait_event(client->room,
+		   try_get_bounce(client, count, first) ||
+		   sawmill_connection_is_dead(client->connection));
+	return *first < client->bounce_count ? 0 : -EIO;
+}
+
+static void put_bounce(struct sawmill_file_client *client, unsigned int first,
+		       unsigned int count)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&client->lock, flags);
+	bitmap_clear(client->bounce_used, first, count);
+	spin_unlock_irqrestore(&client->lock, flags);
+	wake_up_all(&client->room);
+}
+
+/* ---- one call ---- */
+
+static void wait_for_answer(struct sawmill_file_client *client,
+			    struct slot *slot)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&client->lock, flags);
+	take_completions(client);
+	if (slot->state == SLOT_DONE) {
+		spin_unlock_irqrestore(&client->lock, flags);
+		return;
+	}
+	if (client->sleepers++ == 0)
+		WRITE_ONCE(client->header->wants_event, 1);
+	/* The server writes head, then reads wants_event. */
+	smp_mb();
+	take_completions(client);
+	spin_unlock_irqrestore(&client->lock, flags);
+
+	wait_event(slot->wait, READ_ONCE(slot->state) == SLOT_DONE ||
+		   sawmill_connection_is_dead(client->connection));
+
+	spin_lock_irqsave(&client->lock, flags);
+	if (--client->sleepers == 0)
+		WRITE_ONCE(client->header->wants_event, 0);
+	spin_unlock_irqrestore(&client->lock, flags);
+}
+
+/* Calls; leaves the answer in @answer. */
+static void call(struct sawmill_file_client *client, unsigned int index,
+		 const u64 in[SAWMILL_CALL_WORDS],
+		 struct sawmill_file_completion *answer)
+{
+	struct slot *slot = &client->slots[index];
+	unsigned int retries = CALL_RETRIES;
+	u64 out[SAWMILL_CALL_WORDS];
+	int result;
+
+	/* Busy or out of budget before the server saw it: try again. */
+	while ((result = sawmill_connection_call(client->connection, in,
+						 out)) == -EAGAIN && retries--)
+		schedule_timeout_uninterruptible(1);
+	if (likely(result == 0)) {
+		answer->error = (s32)out[0];
+		answer->out_size = (u32)out[1];
+		answer->data_size = (u32)out[2];
+		return;
+	}
+	answer->error = -EIO;
+	if (result != -EINPROGRESS)
+		return;
+	wait_for_answer(client, slot);
+	if (slot->state == SLOT_DONE)
+		*answer = slot->answer;
+}
+
+/* ---- the data of a request ---- */
+
+static bool all_pages_in_pool(const struct sawmill_file_client *client,
+			      const struct span *span)
+{
+	unsigned int i;
+
+	for (i = 0; i < span->page_count; i++)
+		if (!page_is_in_pool(client, span->pages[i]))
+			return false;
+	return true;
+}
+
+/* Pages that @size bytes of the request's page list take up. */
+static unsigned int count_pages(const struct fuse_args_pages *ap,
+				unsigned int size)
+{
+	unsigned int i;
+
+	for (i = 0; i < ap->num_pages && size; i++)
+		size -= min_t(unsigned int, size, ap->descs[i].length);
+	return i;
+}
+
+/* Decides what of @req goes by reference. Returns 0 or -errno. */
+static int describe_span(struct sawmill_file_client *client,
+			 struct fuse_req *req, struct span *span,
+			 unsigned int *in_size, unsigned int *out_size)
+{
+	struct fuse_args *args = req->args;
+	struct fuse_args_pages *ap = container_of(args, typeof(*ap), args);
+	bool has_reply = test_bit(FR_ISREPLY, &req->flags);
+
+	memset(span, 0, sizeof(*span));
+	*in_size = sizeof(struct fuse_in_header) +
+		   fuse_len_args(args->in_numargs,
+				 (struct fuse_arg *)args->in_args);
+	*out_size = has_reply ? fuse_len_args(args->out_numargs,
+					      args->out_args) : 0;
+	if (args->in_pages || *in_size > SAWMILL_FILE_INLINE) {
+		span->flags = SAWMILL_FILE_DATA_IN;
+		span->size = args->in_args[args->in_numargs - 1].size;
+		span->buffer = (u8 *)args->in_args[args->in_numargs - 1].value;
+		*in_size -= span->size;
+	}
+	if (has_reply && (args->out_pages || *out_size > SAWMILL_FILE_INLINE)) {
+		if (span->flags)
+			return -EINVAL;
+		span->flags = SAWMILL_FILE_DATA_OUT;
+		span->size = args->out_args[args->out_numargs - 1].size;
+		span->buffer = args->out_args[args->out_numargs - 1].value;
+		*out_size -= span->size;
+	}
+	if (args->in_pages || (span->flags && args->out_pages)) {
+		span->page_count = count_pages(ap, span->size);
+		span->pages = ap->pages;
+		span->descs = ap->descs;
+		span->is_pool = all_pages_in_pool(client, span);
+	} else {
+		span->page_count = DIV_ROUND_UP(span->size, PAGE_SIZE);
+	}
+	if (*in_size > SAWMILL_FILE_INLINE || *out_size > SAWMILL_FILE_INLINE ||
+	    span->page_count > SAWMILL_FILE_PAGES_MAX)
+		return -E2BIG;
+	return 0;
+}
+
+static void copy_in(u8 *to, const struct fuse_req *req, unsigned int size)
+{
+	const struct fuse_args *args = req->args;
+	u8 *end = to + size;
+	unsigned int i;
+
+	memcpy(to, &req->in.h, sizeof(req->in.h));
+	to += sizeof(req->in.h);
+	for (i = 0; i < args->in_numargs && to < end; i++) {
+		memcpy(to, args->in_args[i].value, args->in_args[i].size);
+		to += args->in_args[i].size;
+	}
+}
+
+/* Moves bounced data of a round between its pages and the control area. */
+static void copy_bounce(struct sawmill_file_client *client,
+			const struct span *span, const struct round *round,
+			unsigned int size)
+{
+	u8 *bounce = client->bounce + round->bounce_first * PAGE_SIZE;
+	unsigned int i;
+
+	if (!span->pages) {
+		if (span->flags == SAWMILL_FILE_DATA_IN)
+			memcpy(bounce, span->buffer, size);
+		else
+			memcpy(span->buffer, bounce, size);
+		return;
+	}
+	for (i = 0; i < round->page_count && size; i++, bounce += PAGE_SIZE) {
+		const struct fuse_page_desc *desc =
+			&span->descs[round->first_page + i];
+		struct page *page = span->pages[round->first_page + i];
+		unsigned int length = min_t(unsigned int, size, desc->length);
+
+		if (span->flags == SAWMILL_FILE_DATA_IN)
+			memcpy_from_page(bounce, page, desc->offset, length);
+		else
+			memcpy_to_page(page, desc->offset, bounce, length);
+		size -= length;
+	}
+}
+
+static void write_segments(struct sawmill_file_client *client,
+			   const struct span *span, const struct round *round)
+{
+	struct sawmill_file_segment *segment =
+		client->shared_slots[round->slot].segments;
+	unsigned int rest = round->size;
+	unsigned int i;
+
+	for (i = 0; i < round->page_count; i++, segment++) {
+		const struct fuse_page_desc *desc = span->pages ?
+			&span->descs[round->first_page + i] : NULL;
+		unsigned int length = min_t(unsigned int, rest,
+					    desc ? desc->length : PAGE_SIZE);
+
+		if (span->is_pool) {
+			struct page *page = span->pages[round->first_page + i];
+
+			segment->page = page_to_pfn(page) -
+					client->pool_first_pfn;
+			segment->offset = desc->offset;
+		} else {
+			segment->page = SAWMILL_FILE_SEGMENT_CONTROL |
+				(SAWMILL_FILE_BOUNCE_OFFSET / PAGE_SIZE +
+				 round->bounce_first + i);
+			segment->offset = 0;
+		}
+		segment->length = length;
+		rest -= length;
+	}
+}
+
+/* Long bounced I/O goes in rounds: makes the arguments say which part. */
+static void patch_range(u8 *in, const struct round *round)
+{
+	struct fuse_in_header *header = (void *)in;
+	void *args = in + sizeof(*header);
+
+	if (header->opcode == FUSE_READ) {
+		struct fuse_read_in *read = args;
+
+		read->offset += round->done;
+		read->size = round->size;
+	} else {
+		struct fuse_write_in *write = args;
+
+		write->offset += round->done;
+		write->size = round->size;
+	}
+}
+
+static bool is_divisible(const struct fuse_req *req)
+{
+	return req->in.h.opcode == FUSE_READ || req->in.h.opcode == FUSE_WRITE;
+}
+
+/* Runs one round; the answer is in round->answer, its data in its place. */
+static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
+		     const struct span *span, struct round *round,
+		     unsigned int in_size, unsigned int out_size)
+{
+	bool is_bounced = span->flags && !span->is_pool && round->size;
+	u64 in[SAWMILL_CALL_WORDS] = {};
+	u8 *shared_in;
+	int error;
+
+	error = get_slot(client, &round->slot);
+	if (error)
+		return error;
+	if (is_bounced) {
+		round->bounce_count = round->page_count;
+		error = get_bounce(client, round->bounce_count,
+				   &round->bounce_first);
+		if (error)
+			goto out;
+		if (span->flags == SAWMILL_FILE_DATA_IN)
+			copy_bounce(client, span, round, round->size);
+	}
+	shared_in = client->shared_slots[round->slot].in;
+	copy_in(shared_in, req, in_size);
+	if (round->size != span->size)
+		patch_range(shared_in, round);
+	if (span->flags)
+		write_segments(client, span, round);
+	in[0] = round->slot | (u64)span->flags << 32;
+	in[1] = in_size | (u64)out_size << 32;
+	in[2] = (span->flags ? round->page_count : 0) | (u64)round->size << 32;
+	call(client, round->slot, in, &round->answer);
+
+	error = round->answer.error;
+	if (error > 0 || error < -MAX_ERRNO)
+		error = -EIO;
+	if (!error && (round->answer.out_size > out_size ||
+		       round->answer.data_size > round->size))
+		error = -EIO;
+	if (!error && is_bounced && span->flags == SAWMILL_FILE_DATA_OUT)
+		copy_bounce(client, span, round, round->answer.data_size);
+	if (is_bounced)
+		put_bounce(client, round->bounce_first, round->bounce_count);
+out:
+	/* On success the caller still reads the inline results. */
+	if (error)
+		put_slot(client, round->slot);
+	return error;
+}
+
+/* Copies inline results out of shared memory, sets the last size. */
+static int copy_out(struct sawmill_file_client *client, struct fuse_req *req,
+		    const struct span *span, const struct round *round)
+{
+	const u8 *from = client->shared_slots[round->slot].out;
+	bool has_data = span->flags == SAWMILL_FILE_DATA_OUT;
+	unsigned int rest = round->answer.out_size;
+	struct fuse_args *args = req->args;
+	unsigned int count = args->out_numargs - has_data;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		struct fuse_arg *arg = &args->out_args[i];
+
+		if (rest < arg->size) {
+			if (!args->out_argvar || has_data || i != count - 1)
+				return -EIO;
+			arg->size = rest;
+		}
+		memcpy(arg->value, from, arg->size);
+		from += arg->size;
+		rest -= arg->size;
+	}
+	return rest ? -EIO : 0;
+}
+
+static void zero_rest(const struct span *span, unsigned int valid)
+{
+	unsigned int i;
+
+	for (i = 0; i < span->page_count; i++) {
+		const struct fuse_page_desc *desc = &span->descs[i];
+
+		if (valid < desc->length)
+			zero_user(span->pages[i], desc->offset + valid,
+				  desc->length - valid);
+		valid -= min(valid, desc->length);
+	}
+}
+
+static void finish_data_out(struct fuse_args *args, const struct span *span,
+			    unsigned int size)
+{
+	struct fuse_arg *last = &args->out_args[args->out_numargs - 1];
+
+	if (args->page_zeroing && span->pages)
+		zero_rest(span, size);
+	last->size = size;
+}
+
+/* Carries @req to the server and back; the result is its out header. */
+static int carry(struct sawmill_file_client *client, struct fuse_req *req)
+{
+	struct fuse_args *args = req->args;
+	unsigned int in_size, out_size;
+	struct round round = {};
+	struct span span;
+	unsigned int got;
+	int error;
+
+	error = describe_span(client, req, &span, &in_size, &out_size);
+	if (error)
+		return error;
+	do {
+		round.done += round.size;
+		round.first_page += round.page_count;
+		round.page_count = span.page_count - round.first_page;
+		round.size = span.size - round.done;
+		if (!span.is_pool && is_divisible(req) &&
+		    round.page_count > PAGES_PER_BOUNCE_ROUND) {
+			round.page_count = PAGES_PER_BOUNCE_ROUND;
+			round.size = 0;
+			for (got = 0; got < round.page_count; got++)
+				round.size +=
+				    span.descs[round.first_page + got].length;
+		}
+		error = run_round(client, req, &span, &round, in_size, out_size);
+		if (error) {
+			/* What earlier rounds did counts, as for write(2). */
+			if (!round.done)
+				return error;
+			got = 0;
+			break;
+		}
+		error = copy_out(client, req, &span, &round);
+		put_slot(client, round.slot);
+		if (error)
+			return error;
+		got = round.answer.data_size;
+		if (req->in.h.opcode == FUSE_WRITE) {
+			struct fuse_write_out *out = args->out_args[0].value;
+
+			got = min(out->size, round.size);
+			out->size = round.done + got;
+		}
+	} while (got == round.size && round.done + got < span.size);
+
+	if (req->in.h.opcode == FUSE_WRITE && !got)
+		((struct fuse_write_out *)args->out_args[0].value)->size =
+			round.done;
+	if (span.flags == SAWMILL_FILE_DATA_OUT)
+		finish_data_out(args, &span, round.done + got);
+	return 0;
+}
+
+static void serve(struct sawmill_file_client *client, struct fuse_req *req)
+{
+	int error = carry(client, req);
+
+	if (req->in.h.opcode == FUSE_INIT)
+		client->init_error = error;
+	req->out.h.error = error;
+	fuse_request_end(req);
+}
+
+/* ---- FUSE's side ---- */
+
+void sawmill_file_drain(struct sawmill_file_client *client)
+{
+	struct fuse_req *req;
+
+	for (;;) {
+		spin_lock(&client->background_lock);
+		req = list_first_entry_or_null(&client->background,
+					       struct fuse_req, list);
+		if (req)
+			list_del_init(&req->list);
+		spin_unlock(&client->background_lock);
+		if (!req)
+			return;
+		serve(client, req);
+	}
+}
+
+static void drain_work(struct work_struct *work)
+{
+	sawmill_file_drain(container_of(work, struct sawmill_file_client,
+					background_work));
+}
+
+static void wake_pending_and_unlock(struct fuse_iqueue *fiq)
+__releases(fiq->lock)
+{
+	struct sawmill_file_client *client = fiq->priv;
+	struct fuse_req *req = list_last_entry(&fiq->pending, struct fuse_req,
+					       list);
+
+	clear_bit(FR_PENDING, &req->flags);
+	list_del_init(&req->list);
+	spin_unlock(&fiq->lock);
+	if (!test_bit(FR_BACKGROUND, &req->flags)) {
+		serve(client, req);
+		return;
+	}
+	spin_lock(&client->background_lock);
+	list_add_tail(&req->list, &client->background);
+	spin_unlock(&client->background_lock);
+	queue_work(system_unbound_wq, &client->background_work);
+}
+
+/* The server needs nobody to wait for a forget, nor can it fail. */
+static void wake_forget_and_unlock(struct fuse_iqueue *fiq)
+__releases(fiq->lock)
+{
+	struct sawmill_file_client *client = fiq->priv;
+	struct fuse_forget_link *link = fuse_dequeue_forget(fiq, 1, NULL);
+	u64 unique = fuse_get_unique(fiq);
+	u64 in[SAWMILL_CALL_WORDS] = {}, out[SAWMILL_CALL_WORDS];
+	struct {
+		struct fuse_in_header header;
+		struct fuse_forget_in arg;
+	} message = {
+		.header.len = sizeof(message),
+		.header.opcode = FUSE_FORGET,
+		.header.unique = unique,
+		.header.nodeid = link->forget_one.nodeid,
+		.arg.nlookup = link->forget_one.nlookup,
+	};
+	unsigned long flags;
+	unsigned int slot;
+
+	spin_unlock(&fiq->lock);
+	kfree(link);
+	if (get_slot(client, &slot))
+		return;
+	memcpy(client->shared_slots[slot].in, &message, sizeof(message));
+	in[0] = slot;
+	in[1] = sizeof(message);
+	if (sawmill_connection_call(client->connection, in, out) !=
+	    -EINPROGRESS) {
+		put_slot(client, slot);
+		return;
+	}
+	spin_lock_irqsave(&client->lock, flags);
+	if (client->slots[slot].state == SLOT_DONE) {
+		client->slots[slot].state = SLOT_FREE;
+		client->free_slots |= BIT_ULL(slot);
+	} else {
+		client->slots[slot].state = SLOT_ABANDONED;
+	}
+	spin_unlock_irqrestore(&client->lock, flags);
+}
+
+/* File operations of ext2 are not interruptible on stock Linux either. */
+static void wake_interrupt_and_unlock(struct fuse_iqueue *fiq)
+__releases(fiq->lock)
+{
+	spin_unlock(&fiq->lock);
+}
+
+const struct fuse_iqueue_ops sawmill_file_queue_ops = {
+	.wake_forget_and_unlock		= wake_forget_and_unlock,
+	.wake_interrupt_and_unlock	= wake_interrupt_and_unlock,
+	.wake_pending_and_unlock	= wake_pending_and_unlock,
+};
+
+struct sawmill_file_client *
+sawmill_file_client_create(struct sawmill_connection *connection)
+{
+	struct sawmill_file_client *client;
+	unsigned int i;
+
+	BUILD_BUG_ON(SAWMILL_FILE_SLOTS != 64);
+	BUILD_BUG_ON(PAGE_SIZE != SAWMILL_FILE_PAGE);
+	BUILD_BUG_ON(sizeof(struct sawmill_file_slot) !=
+		     SAWMILL_FILE_SLOT_SIZE);
+	BUILD_BUG_ON(sizeof(struct sawmill_file_header) > SAWMILL_FILE_PAGE);
+	if (connection->control_size < SAWMILL_FILE_CONTROL_MIN)
+		return ERR_PTR(-EINVAL);
+	client = kzalloc(sizeof(*client), GFP_KERNEL);
+	if (!client)
+		return ERR_PTR(-ENOMEM);
+	client->connection = connection;
+	client->header = connection->control;
+	client->shared_slots = connection->control + SAWMILL_FILE_SLOTS_OFFSET;
+	client->bounce = connection->control + SAWMILL_FILE_BOUNCE_OFFSET;
+	client->bounce_count = min_t(size_t, BOUNCE_PAGES_MAX,
+		(connection->control_size - SAWMILL_FILE_BOUNCE_OFFSET) /
+		PAGE_SIZE);
+	client->pool_first_pfn = PHYS_PFN(connection->pool_base);
+	client->pool_page_count = PHYS_PFN(connection->pool_size);
+	spin_lock_init(&client->lock);
+	client->free_slots = ~0ULL;
+	for (i = 0; i < SAWMILL_FILE_SLOTS; i++)
+		init_waitqueue_head(&client->slots[i].wait);
+	init_waitqueue_head(&client->room);
+	spin_lock_init(&client->background_lock);
+	INIT_LIST_HEAD(&client->background);
+	INIT_WORK(&client->background_work, drain_work);
+	client->header->version = SAWMILL_FILE_VERSION;
+	client->ring_taken = READ_ONCE(client->header->head);
+	connection->user = client;
+	smp_wmb();
+	WRITE_ONCE(connection->event, handle_event);
+	return client;
+}

@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Names: lookup, creation, removal, renaming.
+ *
+ * Locks: the VFS's own (i_rwsem of directories, s_vfs_rename_mutex).
+ */
+#include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/fs_struct.h>
+#include <linux/init_task.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/sched/task.h>
+#include "server.h"
+
+/* ---- who creates ---- */
+
+struct identity {
+	const struct cred *old;
+	umode_t umask;
+};
+
+/*
+ * New inodes belong to the client's user, and its umask applies unless the
+ * directory has a default ACL. All capabilities stay.
+ */
+static int assume_identity(const struct request *request, u32 umask,
+			   struct identity *identity)
+{
+	struct cred *cred;
+	int error;
+
+	/* Kernel threads share one umask by default. */
+	if (current->fs == &init_fs) {
+		error = unshare_fs_struct();
+		if (error)
+			return error;
+	}
+	cred = prepare_creds();
+	if (!cred)
+		return -ENOMEM;
+	cred->fsuid = make_kuid(&init_user_ns, request->header.uid);
+	cred->fsgid = make_kgid(&init_user_ns, request->header.gid);
+	if (!uid_valid(cred->fsuid) || !gid_valid(cred->fsgid)) {
+		abort_creds(cred);
+		return -EINVAL;
+	}
+	identity->old = override_creds(cred);
+	put_cred(cred);
+	identity->umask = xchg(&current->fs->umask, umask & S_IRWXUGO);
+	return 0;
+}
+
+static void drop_identity(const struct identity *identity)
+{
+	current->fs->umask = identity->umask;
+	revert_creds(identity->old);
+}
+
+/* ---- lookup ---- */
+
+int operate_lookup(struct request *request)
+{
+	const char *name = take_name(request);
+	struct fuse_entry_out *entry;
+	struct dentry *dentry;
+	int error;
+
+	if (!name)
+		return -EINVAL;
+	dentry = lookup_one_len_unlocked(name, request->node->dentry,
+					 strlen(name));
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	if (d_really_is_positive(dentry)) {
+		error = put_entry(request, dentry);
+	} else {
+		/* No node id: there is no such name, and that stays so. */
+		entry = put_result(request, sizeof(*entry));
+		error = entry ? 0 : -EINVAL;
+		if (entry)
+			entry->entry_valid = VALID_SECONDS;
+	}
+	dput(dentry);
+	return error;
+}
+
+/* ---- creation ---- */
+
+/* Begins: locks the directory, returns the (negative or positive) dentry. */
+static struct dentry *begin_name(struct request *request, const char *name,
+				 unsigned int lock_class)
+{
+	struct dentry *parent = request->node->dentry;
+	struct dentry *dentry;
+	int error = mnt_want_write(disk_mount());
+
+	if (error)
+		return ERR_PTR(error);
+	inode_lock_nested(d_inode(parent), lock_class);
+	/* A directory that the client removed and still refers to. */
+	dentry = IS_DEADDIR(d_inode(parent)) ? ERR_PTR(-ENOENT) :
+		 lookup_one_len(name, parent, strlen(name));
+	if (IS_ERR(dentry)) {
+		inode_unlock(d_inode(parent));
+		mnt_drop_write(disk_mount());
+	}
+	return dentry;
+}
+
+static void end_name(struct request *request, struct dentry *dentry)
+{
+	inode_unlock(node_inode(request->node));
+	mnt_drop_write(disk_mount());
+	dput(dentry);
+}
+
+/* What to create under a name. */
+struct creation {
+	umode_t mode;
+	dev_t device;
+	const char *link;	/* symbolic link */
+	u32 umask;
+};
+
+static int create_locked(struct request *request, struct dentry *dentry,
+			 const struct creation *creation)
+{
+	struct inode *directory = node_inode(request->node);
+	struct identity identity;
+	int error;
+
+	if (d_really_is_positive(dentry))
+		return -EEXIST;
+	error = assume_identity(request, creation->umask, &identity);
+	if (error)
+		return error;
+	switch (creation->mode & S_IFMT) {
+	case S_IFREG:
+		error = vfs_create(&init_user_ns, directory, dentry,
+				   creation->mode, true);
+		break;
+	case S_IFDIR:
+		error = vfs_mkdir(&init_user_ns, directory, dentry,
+				  creation->mode & ~S_IFMT);
+		break;
+	case S_IFLNK:
+		error = vfs_symlink(&init_user_ns, directory, dentry,
+				    creation->link);
+		break;
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
+		error = vfs_mknod(&init_user_ns, directory, dentry,
+				  creation->mode, creation->device);
+		break;
+	default:
+		error = -EINVAL;
+	}
+	drop_identity(&identity);
+	return error;
+}
+
+static int create_name(struct request *request, const char *name,
+		       const struct creation *creation)
+{
+	struct dentry *dentry = begin_name(request, name, I_MUTEX_PARENT);
+	int error;
+
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	error = create_locked(request, dentry, creation);
+	if (!error)
+		error = put_entry(request, dentry);
+	end_name(request, dentry);
+	return error;
+}
+
+int operate_mknod(struct request *request)
+{
+	const struct fuse_mknod_in *in = take_arg(request, sizeof(*in));
+	const char *name = in ? take_name(request) : NULL;
+	struct creation creation;
+
+	if (!name || S_ISDIR(in->mode) || S_ISLNK(in->mode))
+		return -EINVAL;
+	creation = (struct creation){
+		.mode = in->mode,
+		.device = new_decode_dev(in->rdev),
+		.umask = in->umask,
+	};
+	return create_name(request, name, &creation);
+}
+
+int operate_mkdir(struct request *request)
+{
+	const struct fuse_mkdir_in *in = take_arg(request, sizeof(*in));
+	const char *name = in ? take_name(request) : NULL;
+	struct creation creation;
+
+	if (!name)
+		return -EINVAL;
+	creation = (struct creation){
+		.mode = S_IFDIR | (in->mode & ~S_IFMT),
+		.umask = in->umask,
+	};
+	return create_name(request, name, &creation);
+}
+
+int operate_symlink(struct request *request)
+{
+	const char *name = take_name(request);
+	struct creation creation = { .mode = S_IFLNK | S_IRWXUGO };
+	char *copy = NULL;
+	struct iov_iter iter;
+	unsigned int size;
+	int error;
+
+	if (!name)
+		return -EINVAL;
+	if (request->data_flags == SAWMILL_FILE_DATA_IN) {
+		size = request->data_capacity;
+		if (size > PATH_MAX)
+			return -ENAMETOOLONG;
+		copy = kmalloc(size + 1, GFP_KERNEL);
+		if (!copy)
+			return -ENOMEM;
+		data_iter(request, &iter, WRITE, size);
+		if (copy_from_iter(copy, size, &iter) != size) {
+			kfree(copy);
+			return -EFAULT;
+		}
+		copy[size] = 0;
+		creation.link = copy;
+	} else {
+		creation.link = request->args;
+		size = request->args_size;
+	}
+	/* The terminator must be where the client says the target ends. */
+	error = -EINVAL;
+	if (size > 1 && strlen(creation.link) == size - 1)
+		error = create_name(request, name, &creation);
+	kfree(copy);
+	return error;
+}
+
+int operate_create(struct request *request)
+{
+	const struct fuse_create_in *in = take_arg(request, sizeof(*in));
+	const char *name = in ? take_name(request) : NULL;
+	struct fuse_open_out *out;
+	struct creation creation;
+	struct dentry *dentry;
+	int error;
+
+	if (!name || !S_ISREG(in->mode))
+		return -EINVAL;
+	creation = (struct creation){ .mode = in->mode, .umask = in->umask };
+	dentry = begin_name(request, name, I_MUTEX_PARENT);
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	error = create_locked(request, dentry, &creation);
+	/* Another client was faster: without O_EXCL that is an open. */
+	if (error == -EEXIST && !(in->flags & (O_EXCL | O_TRUNC)) &&
+	    d_is_reg(dentry))
+		error = 0;
+	if (!error)
+		error = put_entry(request, dentry);
+	if (!error) {
+		out = put_result(request, sizeof(*out));
+		if (out)
+			out->open_flags = FOPEN_KEEP_CACHE;
+		else
+			error = -EINVAL;
+	}
+	end_name(request, dentry);
+	return error;
+}
+
+int operate_tmpfile(struct request *request)
+{
+	const struct fuse_create_in *in = take_arg(request, sizeof(*in));
+	struct path path = {
+		.mnt = disk_mount(),
+		.dentry = request->node->dentry,
+	};
+	struct fuse_open_out *out;
+	struct identity identity;
+	struct file *file;
+	int error;
+
+	if (!in || !S_ISREG(in->mode))
+		return -EINVAL;
+	error = mnt_want_write(path.mnt);
+	if (error)
+		return error;
+	error = assume_identity(request, in->umask, &identity);
+	if (error) {
+		mnt_drop_write(path.mnt);
+		return error;
+	}
+	file = vfs_tmpfile_open(&init_user_ns, &path, in->mode,
+				O_RDWR | O_LARGEFILE | (in->flags & O_EXCL),
+				current_cred());
+	drop_identity(&identity);
+	mnt_drop_write(path.mnt);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	error = put_entry(request, file->f_path.dentry);
+	if (!error) {
+		out = put_result(request, sizeof(*out));
+		if (out)
+			out->open_flags = FOPEN_KEEP_CACHE;
+		else
+			error = -EINVAL;
+	}
+	fput(file);
+	return error;
+}
+
+int operate_link(struct request *request)
+{
+	const struct fuse_link_in *in = take_arg(request, sizeof(*in));
+	const char *name = in ? take_name(request) : NULL;
+	struct dentry *dentry;
+	struct node *old;
+	int error;
+
+	if (!name)
+		return -EINVAL;
+	old = node_get(request->client, in->oldnodeid);
+	if (!old)
+		return -ESTALE;
+	dentry = begin_name(request, name, I_MUTEX_PARENT);
+	if (IS_ERR(dentry)) {
+		error = PTR_ERR(dentry);
+	} else {
+		error = vfs_link(old->dentry, &init_user_ns,
+				 node_inode(request->node), dentry, NULL);
+		if (!error)
+			error = put_entry(request, dentry);
+		end_name(request, dentry);
+	}
+	node_put(old);
+	return error;
+}
+
+/* ---- removal ---- */
+
+int operate_unlink(struct request *request)
+{
+	const char *name = take_name(request);
+	struct inode *inode = NULL;
+	struct dentry *dentry;
+	int error = -ENOENT;
+
+	if (!name)
+		return -EINVAL;
+	dentry = begin_name(request, name, I_MUTEX_PARENT);
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	if (d_really_is_positive(dentry)) {
+		/* Blocks are freed after the directory is unlocked. */
+		inode = d_inode(dentry);
+		ihold(inode);
+		error = vfs_unlink(&init_user_ns, node_inode(request->node),
+				   dentry, NULL);
+	}
+	end_name(request, dentry);
+	iput(inode);
+	return error;
+}
+
+int operate_rmdir(struct request *request)
+{
+	const char *name = take_name(request);
+	struct dentry *dentry;
+	int error = -ENOENT;
+
+	if (!name)
+		return -EINVAL;
+	dentry = begin_name(request, name, I_MUTEX_PARENT);
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	if (d_really_is_positive(dentry))
+		error = vfs_rmdir(&init_user_ns, node_inode(request->node),
+				  dentry);
+	end_name(request, dentry);
+	return error;
+}
+
+/* ---- renaming ---- */
+
+static int rename_locked(struct dentry *old_parent, struct dentry *new_parent,
+			 const char *old_name, const char *new_name,
+			 struct dentry *trap, unsigned int flags)
+{
+	struct renamedata data = {
+		.old_mnt_userns = &init_user_ns,
+		.old_dir = d_inode(old_parent),
+		.new_mnt_userns = &init_user_ns,
+		.new_dir = d_inode(new_parent),
+		.flags = flags,
+	};
+	struct dentry *old, *new;
+	int error;
+
+	if (IS_DEADDIR(data.old_dir) || IS_DEADDIR(data.new_dir))
+		return -ENOENT;
+	old = lookup_one_len(old_name, old_parent, strlen(old_name));
+	if (IS_ERR(old))
+		return PTR_ERR(old);
+	new = lookup_one_len(new_name, new_parent, strlen(new_name));
+	if (IS_ERR(new)) {
+		dput(old);
+		return PTR_ERR(new);
+	}
+	data.old_dentry = old;
+	data.new_dentry = new;
+	error = -ENOENT;
+	if (d_really_is_negative(old))
+		goto out;
+	error = -EEXIST;
+	if ((flags & RENAME_NOREPLACE) && d_really_is_positive(new))
+		goto out;
+	/* Into its own subtree, or over its own ancestor. */
+	error = -EINVAL;
+	if (old == trap)
+		goto out;
+	error = -ENOTEMPTY;
+	if (new == trap)
+		goto out;
+	error = vfs_rename(&data);
+out:
+	dput(new);
+	dput(old);
+	return error;
+}
+
+static int rename_names(struct request *request, u64 new_directory,
+			unsigned int flags)
+{
+	const char *old_name = take_name(request);
+	const char *new_name = old_name ? take_name(request) : NULL;
+	struct dentry *trap;
+	struct node *new;
+	int error;
+
+	/* What ext2 has; the rest is answered as ext2 answers. */
+	if (!new_name || (flags & ~RENAME_NOREPLACE))
+		return -EINVAL;
+	new = node_get(request->client, new_directory);
+	if (!new)
+		return -ESTALE;
+	error = -ENOTDIR;
+	if (!d_is_dir(new->dentry))
+		goto out;
+	error = mnt_want_write(disk_mount());
+	if (error)
+		goto out;
+	trap = lock_rename(new->dentry, request->node->dentry);
+	error = rename_locked(request->node->dentry, new->dentry, old_name,
+			      new_name, trap, flags);
+	unlock_rename(new->dentry, request->node->dentry);
+	mnt_drop_write(disk_mount());
+out:
+	node_put(new);
+	return error;
+}
+
+int operate_rename(struct request *request)
+{
+	const struct fuse_rename_in *in = take_arg(request, sizeof(*in));
+
+	return in ? rename_names(request, in->newdir, 0) : -EINVAL;
+}
+
+int operate_rename2(struct request *request)
+{
+	const struct fuse_rename2_in *in = take_arg(request, sizeof(*in));
+
+	return in ? rename_names(request, in->newdir, in->flags) : -EINVAL;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The file server: FUSE requests answered from the VFS over one ext2 mount.
+ *
+ * service.c receives and validates, node.c keeps the table of inodes that a
+ * client refers to, the other files answer groups of operations. Everything
+ * that comes from a client has been copied out of shared memory before it is
+ * looked at, and is wrong until checked.
+ */
+#ifndef _SAWMILL_FILE_SERVER_H
+#define _SAWMILL_FILE_SERVER_H
+
+#include <linux/bvec.h>
+#include <linux/fs.h>
+#include <linux/fuse.h>
+#include <linux/uio.h>
+#include <linux/xarray.h>
+#include <sawmill/carrier.h>
+#include <sawmill/file.h>
+
+/* Attributes and names stay valid until this client changes them. */
+#define VALID_SECONDS	(1UL << 28)
+
+struct server_client;
+
+/*
+ * An inode that a client holds, by node id (the inode number, 1 for the
+ * root). Invariant: in the table exactly while lookups > 0 (the root: always).
+ */
+struct node {
+	u64 id;
+	u64 lookups;		/* under the table's xa_lock */
+	refcount_t count;	/* the table's reference and users' */
+	struct dentry *dentry;
+	struct file *file;	/* opened at first need; set once */
+	struct mutex listing;	/* serializes use of file's position */
+	struct rcu_head rcu;
+};
+
+struct server_client {
+	struct sawmill_connection *connection;
+	struct sawmill_file_header *header;	/* shared */
+	struct sawmill_file_slot *slots;	/* shared */
+	void *control;				/* shared */
+	unsigned int control_pages;
+	struct page *pool;			/* NULL: none */
+	unsigned long pool_page_count;
+	struct dev_pagemap *pool_map;		/* NULL: RAM of this kernel */
+	struct xarray nodes;
+	unsigned int node_count;		/* under nodes' xa_lock */
+	struct mutex mutex;
+	bool is_initialized;			/* INIT seen, DESTROY not */
+	spinlock_t ring_lock;
+	u32 ring_head;			/* under ring_lock; the shared one follows */
+};
+
+/* One request, in this kernel's own memory but for the data. */
+struct request {
+	struct server_client *client;
+	struct node *node;		/* header.nodeid, where there is one */
+	struct fuse_in_header header;
+	const u8 *args;			/* after the header; NUL follows */
+	unsigned int args_size;
+	u8 *out;			/* zeroed, out_capacity bytes */
+	unsigned int out_capacity;
+	unsigned int out_size;
+	unsigned int data_flags;	/* SAWMILL_FILE_DATA_* */
+	unsigned int data_capacity;
+	unsigned int data_size;		/* of the answer */
+	unsigned int segment_count;
+	bool is_pool;			/* which of the two below */
+	struct bio_vec *bvecs;
+	struct kvec *kvecs;
+};
+
+/* service.c: takes arguments off the front; NULL if the request is short. */
+const void *take_arg(struct request *request, unsigned int size);
+const char *take_name(struct request *request);
+/* Room for a result of @size bytes; NULL if the client gave too little. */
+void *put_result(struct request *request, unsigned int size);
+void data_iter(const struct request *request, struct iov_iter *iter,
+	       unsigned int direction, unsigned int size);
+
+/* pool.c */
+int pool_attach(struct server_client *client);
+void pool_detach(struct server_client *client);
+
+/* disk.c */
+struct vfsmount *disk_mount(void);	/* or ERR_PTR */
+int disk_begin(void);
+void disk_end(void);
+
+/* node.c */
+int node_table_create(struct server_client *client);
+void node_table_destroy(struct server_client *client);
+struct node *node_get(struct server_client *client, u64 id);
+void node_put(struct node *node);
+struct node *node_look_up(struct server_client *client, struct dentry *dentry);
+void node_forget(struct server_client *client, u64 id, u64 count);
+struct file *node_file(struct node *node);
+static inline struct inode *node_inode(const struct node *node)
+{
+	return d_inode(node->dentry);
+}
+
+/* attributes.c */
+void fill_attributes(const struct inode *inode, struct fuse_attr *attr);
+int fill_entry(struct server_client *client, struct dentry *dentry,
+	       struct fuse_entry_out *entry);
+int put_entry(struct request *request, struct dentry *dentry);
+
+typedef int (*operation_t)(struct request *request);
+
+int operate_getattr(struct request *request);
+int operate_setattr(struct request *request);
+int operate_statfs(struct request *request);
+int operate_lookup(struct request *request);
+int operate_create(struct request *request);
+int operate_tmpfile(struct request *request);
+int operate_mknod(struct request *request);
+int operate_mkdir(struct request *request);
+int operate_symlink(struct request *request);
+int operate_link(struct request *request);
+int operate_unlink(struct request *request);
+int operate_rmdir(struct request *request);
+int operate_rename(struct request *request);
+int operate_rename2(struct request *request);
+int operate_readlink(struct request *request);
+int operate_readdir(struct request *request);
+int operate_readdirplus(struct request *request);
+int operate_read(struct request *request);
+int operate_write(struct request *request);
+int operate_fsync(struct request *request);
+int operate_syncfs(struct request *request);
+int operate_setxattr(struct request *request);
+int operate_getxattr(struct request *request);
+int operate_listxattr(struct request *request);
+int operate_removexattr(struct request *request);
+int operate_ioctl(struct request *request);
+
+#endif /* _SAWMILL_FILE_SERVER_H */

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Receives calls, validates them, runs operations, answers.
+ *
+ * Of the shared slot, the header, the arguments and the segment list are
+ * copied once, before anything in them is looked at; their sizes come in the
+ * words of the call, which do not change. Results are built in own memory and
+ * copied to the slot at the end.
+ *
+ * Locks: client->mutex (outside of disk_mutex): INIT against DESTROY;
+ * client->ring_lock (spinlock, innermost): the completion ring's head.
+ */
+#include <linux/init.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/slab.h>
+#include "server.h"
+
+#define READAHEAD_MAX	(128 * 1024)
+#define WRITE_MAX	(SAWMILL_FILE_PAGES_MAX * SAWMILL_FILE_PAGE)
+
+static char service_name[SAWMILL_NAME_SIZE] = "file";
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "sawmill."
+module_param_string(file_service, service_name, sizeof(service_name), 0444);
+
+/* Small requests live in one object: no other allocation on their way. */
+#define INLINE_SEGMENTS	8
+
+struct handling {
+	struct request request;
+	u8 in[SAWMILL_FILE_INLINE + 1];	/* and a NUL */
+	u8 out[SAWMILL_FILE_INLINE];
+	struct bio_vec bvecs[INLINE_SEGMENTS];
+};
+
+static struct kmem_cache *handling_cache;
+
+/* ---- arguments and results ---- */
+
+const void *take_arg(struct request *request, unsigned int size)
+{
+	const void *arg = request->args;
+
+	if (request->args_size < size)
+		return NULL;
+	request->args += size;
+	request->args_size -= size;
+	return arg;
+}
+
+/* A file name: terminated, one component, neither "." nor "..". */
+const char *take_name(struct request *request)
+{
+	const char *name = request->args;
+	size_t length = strnlen(name, request->args_size);
+
+	if (length == request->args_size || !length || length > NAME_MAX)
+		return NULL;
+	if (memchr(name, '/', length) || !strcmp(name, ".") ||
+	    !strcmp(name, ".."))
+		return NULL;
+	return take_arg(request, length + 1);
+}
+
+void *put_result(struct request *request, unsigned int size)
+{
+	void *result = request->out + request->out_size;
+
+	if (request->out_capacity - request->out_size < size)
+		return NULL;
+	request->out_size += size;
+	return result;
+}
+
+void data_iter(const struct request *request, struct iov_iter *iter,
+	       unsigned int direction, unsigned int size)
+{
+	if (request->is_pool)
+		iov_iter_bvec(iter, direction, request->bvecs,
+			      request->segment_count, size);
+	else
+		iov_iter_kvec(iter, direction, request->kvecs,
+			      request->segment_count, size);
+}
+
+/* ---- connection ---- */
+
+/* Drops what the client held; under client->mutex. */
+static void end_client(struct server_client *client)
+{
+	bool was_initialized = client->is_initialized;
+
+	WRITE_ONCE(client->is_initialized, false);
+	node_table_destroy(client);
+	if (was_initialized)
+		disk_end();
+}
+
+static int operate_init(struct request *request)
+{
+	const struct fuse_init_in *in =
+		take_arg(request, offsetofend(struct fuse_init_in, flags));
+	struct server_client *client = request->client;
+	struct fuse_init_out *out;
+	u64 flags = FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS |
+		    FUSE_READDIRPLUS_AUTO | FUSE_WRITEBACK_CACHE |
+		    FUSE_PARALLEL_DIROPS | FUSE_POSIX_ACL | FUSE_MAX_PAGES |
+		    FUSE_CACHE_SYMLINKS | FUSE_DONT_MASK | FUSE_SETXATTR_EXT |
+		    FUSE_INIT_EXT;
+	int error;
+
+	if (!in || READ_ONCE(client->header->version) != SAWMILL_FILE_VERSION ||
+	    in->major != FUSE_KERNEL_VERSION || in->minor < 36)
+		return -EPROTO;
+	out = put_result(request, sizeof(*out));
+	if (!out)
+		return -EINVAL;
+	mutex_lock(&client->mutex);
+	/* A client that restarted: what it held is void. */
+	end_client(client);
+	error = disk_begin();
+	if (!error) {
+		error = node_table_create(client);
+		if (error)
+			disk_end();
+		else
+			WRITE_ONCE(client->is_initialized, true);
+	}
+	mutex_unlock(&client->mutex);
+	if (error)
+		return error;
+	out->major = FUSE_KERNEL_VERSION;
+	out->minor = FUSE_KERNEL_MINOR_VERSION;
+	out->max_readahead = READAHEAD_MAX;
+	out->flags = (u32)flags;
+	out->max_background = 64;
+	out->congestion_threshold = 48;
+	out->max_write = WRITE_MAX;
+	out->max_pages = SAWMILL_FILE_PAGES_MAX;
+	out->time_gran = disk_mount()->mnt_sb->s_time_gran;
+	return 0;
+}
+
+static int operate_destroy(struct request *request)
+{
+	struct server_client *client = request->client;
+
+	mutex_lock(&client->mutex);
+	end_client(client);
+	mutex_unlock(&client->mutex);
+	return 0;
+}
+
+static int operate_forget(struct request *request)
+{
+	const struct fuse_forget_in *in = take_arg(request, sizeof(*in));
+
+	if (!in)
+		return -EINVAL;
+	node_forget(request->client, request->header.nodeid, in->nlookup);
+	return 0;
+}
+
+static int operate_batch_forget(struct request *request)
+{
+	const struct fuse_batch_forget_in *in = take_arg(request, sizeof(*in));
+	const struct fuse_forget_one *one;
+	unsigned int i;
+
+	if (!in)
+		return -EINVAL;
+	for (i = 0; i < in->count; i++) {
+		one = take_arg(request, sizeof(*one));
+		if (!one)
+			return -EINVAL;
+		node_forget(request->client, one->nodeid, one->nlookup);
+	}
+	return 0;
+}
+
+/* ---- dispatch ---- */
+
+enum node_need { NODE_NONE, NODE_ANY, NODE_DIRECTORY, NODE_FILE };
+
+static const struct {
+	operation_t run;
+	enum node_need need;
+} operations[] = {
+	[FUSE_INIT]		= { operate_init, NODE_NONE },
+	[FUSE_DESTROY]		= { operate_destroy, NODE_NONE },
+	[FUSE_FORGET]		= { operate_forget, NODE_NONE },
+	[FUSE_BATCH_FORGET]	= { operate_batch_forget, NODE_NONE },
+	[FUSE_GETATTR]		= { operate_getattr, NODE_ANY },
+	[FUSE_SETATTR]		= { operate_setattr, NODE_ANY },
+	[FUSE_STATFS]		= { operate_statfs, NODE_ANY },
+	[FUSE_SYNCFS]		= { operate_syncfs, NODE_ANY },
+	[FUSE_LOOKUP]		= { operate_lookup, NODE_DIRECTORY },
+	[FUSE_CREATE]		= { operate_create, NODE_DIRECTORY },
+	[FUSE_TMPFILE]		= { operate_tmpfile, NODE_DIRECTORY },
+	[FUSE_MKNOD]		= { operate_mknod, NODE_DIRECTORY },
+	[FUSE_MKDIR]		= { operate_mkdir, NODE_DIRECTORY },
+	[FUSE_SYMLINK]		= { operate_symlink, NODE_DIRECTORY },
+	[FUSE_LINK]		= { operate_link, NODE_DIRECTORY },
+	[FUSE_UNLINK]		= { operate_unlink, NODE_DIRECTORY },
+	[FUSE_RMDIR]		= { operate_rmdir, NODE_DIRECTORY },
+	[FUSE_RENAME]		= { operate_rename, NODE_DIRECTORY },
+	[FUSE_RENAME2]		= { operate_rename2, NODE_DIRECTORY },
+	[FUSE_READDIR]		= { operate_readdir, NODE_DIRECTORY },
+	[FUSE_READDIRPLUS]	= { operate_readdirplus, NODE_DIRECTORY },
+	[FUSE_FSYNCDIR]		= { operate_fsync, NODE_DIRECTORY },
+	[FUSE_READLINK]		= { operate_readlink, NODE_ANY },
+	[FUSE_READ]		= { operate_read, NODE_FILE },
+	[FUSE_WRITE]		= { operate_write, NODE_FILE },
+	[FUSE_FSYNC]		= { operate_fsync, NODE_FILE },
+	[FUSE_SETXATTR]		= { operate_setxattr, NODE_ANY },
+	[FUSE_GETXATTR]		= { operate_getxattr, NODE_ANY },
+	[FUSE_LISTXATTR]	= { operate_listxattr, NODE_ANY },
+	[FUSE_REMOVEXATTR]	= { operate_removexattr, NODE_ANY },
+	[FUSE_IOCTL]		= { operate_ioctl, NODE_ANY },
+};
+
+static int check_node(const struct node *node, enum node_need need)
+{
+	umode_t mode = node_inode(node)->i_mode;
+
+	if (need == NODE_DIRECTORY && !S_ISDIR(mode))
+		return -ENOTDIR;
+	if (need == NODE_FILE && !S_ISREG(mode))
+		return -EINVAL;
+	return 0;
+}
+
+static int run(struct request *request)
+{
+	u32 opcode = request->header.opcode;
+	enum node_need need;
+	int error;
+
+	if (opcode >= ARRAY_SIZE(operations) || !operations[opcode].run)
+		return -ENOSYS;
+	need = operations[opcode].need;
+	if (need == NODE_NONE)
+		return operations[opcode].run(request);
+	if (!READ_ONCE(request->client->is_initialized))
+		return -EIO;
+	request->node = node_get(request->client, request->header.nodeid);
+	if (!request->node)
+		return -ESTALE;
+	error = check_node(request->node, need);
+	if (!error)
+		error = operations[opcode].run(request);
+	node_put(request->node);
+	return error;
+}
+
+/* ---- from the slot and back ---- */
+
+static int take_pool_segments(struct handling *handling,
+			      const struct sawmill_file_slot *slot)
+{
+	struct request *request = &handling->request;
+	struct server_client *client = request->client;
+	unsigned int total = 0, i;
+
+	request->bvecs = handling->bvecs;
+	if (request->segment_count > INLINE_SEGMENTS)
+		request->bvecs = kmalloc_array(request->segment_count,
+					       sizeof(*request->bvecs),
+					       GFP_KERNEL);
+	if (!request->bvecs)
+		return -ENOMEM;
+	for (i = 0; i < request->segment_count; i++) {
+		struct sawmill_file_segment segment =
+			READ_ONCE(slot->segments[i]);
+
+		if (segment.page >= client->pool_page_count ||
+		    !segment.length ||
+		    segment.offset + segment.length > PAGE_SIZE)
+			return -EFAULT;
+		request->bvecs[i].bv_page = client->pool + segment.page;
+		request->bvecs[i].bv_offset = segment.offset;
+		request->bvecs[i].bv_len = segment.length;
+		total += segment.length;
+	}
+	return total == request->data_capacity ? 0 : -EINVAL;
+}
+
+static int take_control_segments(struct handling *handling,
+				 const struct sawmill_file_slot *slot)
+{
+	struct request *request = &handling->request;
+	struct server_client *client = request->client;
+	unsigned int total = 0, i;
+
+	request->kvecs = kmalloc_array(request->segment_count,
+				       sizeof(*request->kvecs), GFP_KERNEL);
+	if (!request->kvecs)
+		return -ENOMEM;
+	for (i = 0; i < request->segment_count; i++) {
+		struct sawmill_file_segment segment =
+			READ_ONCE(slot->segments[i]);
+		u32 page = segment.page & ~SAWMILL_FILE_SEGMENT_CONTROL;
+
+		if (!(segment.page & SAWMILL_FILE_SEGMENT_CONTROL) ||
+		    page < SAWMILL_FILE_BOUNCE_OFFSET / PAGE_SIZE ||
+		    page >= client->control_pages || !segment.length ||
+		    segment.offset + segment.length > PAGE_SIZE)
+			return -EFAULT;
+		request->kvecs[i].iov_base = client->control +
+			page * PAGE_SIZE + segment.offset;
+		request->kvecs[i].iov_len = segment.length;
+		total += segment.length;
+	}
+	return total == request->data_capacity ? 0 : -EINVAL;
+}
+
+static int take_request(struct handling *handling, const u64 words[],
+			const struct sawmill_file_slot *slot)
+{
+	struct request *request = &handling->request;
+	unsigned int in_size = (u32)words[1];
+	u32 first_page;
+
+	request->data_flags = words[0] >> 32;
+	request->out_capacity = words[1] >> 32;
+	request->segment_count = (u32)words[2];
+	request->data_capacity = words[2] >> 32;
+	if (in_size < sizeof(request->header) ||
+	    in_size > SAWMILL_FILE_INLINE ||
+	    request->out_capacity > SAWMILL_FILE_INLINE ||
+	    request->segment_count > SAWMILL_FILE_PAGES_MAX ||
+	    request->data_capacity > WRITE_MAX)
+		return -EINVAL;
+	memcpy(handling->in, slot->in, in_size);
+	handling->in[in_size] = 0;
+	memcpy(&request->header, handling->in, sizeof(request->header));
+	request->args = handling->in + sizeof(request->header);
+	request->args_size = in_size - sizeof(request->header);
+	request->out = handling->out;
+	memset(request->out, 0, request->out_capacity);
+	if (!request->segment_count)
+		return request->data_capacity ? -EINVAL : 0;
+	if (request->data_flags != SAWMILL_FILE_DATA_IN &&
+	    request->data_flags != SAWMILL_FILE_DATA_OUT)
+		return -EINVAL;
+	first_page = READ_ONCE(slot->segments[0].page);
+	request->is_pool = !(first_page & SAWMILL_FILE_SEGMENT_CONTROL);
+	return request->is_pool ? take_pool_segments(handling, slot) :
+				  take_control_segments(handling, slot);
+}
+
+static void write_completion(struct server_client *client, u32 slot,
+			     const u64 words[])
+{
+	struct sawmill_file_header *header = client->header;
+	struct sawmill_file_completion completion = {
+		.slot = slot,
+		.error = (s32)words[0],
+		.out_size = (u32)words[1],
+		.data_size = (u32)words[2],
+	};
+	u32 head;
+
+	spin_lock(&client->ring_lock);
+	head = client->ring_head++;
+	header->ring[head % SAWMILL_FILE_RING] = completion;
+	smp_store_release(&header->head, head + 1);
+	spin_unlock(&client->ring_lock);
+	/* The client sets wants_event, then reads head. */
+	smp_mb();
+	if (READ_ONCE(header->wants_event))
+		sawmill_connection_signal(client->connection);
+}
+
+static void handle(struct sawmill_call *call)
+{
+	struct server_client *client = call->connection->user;
+	u32 index = (u32)call->in[0];
+	u64 words[SAWMILL_CALL_WORDS] = {};
+	struct sawmill_file_slot *slot;
+	struct handling *handling;
+	struct request *request;
+	int error = -EINVAL;
+
+	if (index >= SAWMILL_FILE_SLOTS)
+		goto answer;
+	slot = &client->slots[index];
+	error = -ENOMEM;
+	handling = kmem_cache_alloc(handling_cache, GFP_KERNEL);
+	if (!handling)
+		goto answer;
+	request = &handling->request;
+	memset(request, 0, sizeof(*request));
+	request->client = client;
+	error = take_request(handling, call->in, slot);
+	if (!error)
+		error = run(request);
+	if (!error) {
+		memcpy(slot->out, request->out, request->out_size);
+		words[1] = request->out_size;
+		words[2] = request->data_size;
+	}
+	if (request->bvecs != handling->bvecs)
+		kfree(request->bvecs);
+	kfree(request->kvecs);
+	kmem_cache_free(handling_cache, handling);
+answer:
+	words[0] = (u32)error;
+	if (!sawmill_call_reply(call, words))
+		write_completion(client, index, words);
+}
+
+static int attach(struct sawmill_connection *connection)
+{
+	struct server_client *client;
+	int error;
+
+	if (connection->control_size < SAWMILL_FILE_CONTROL_MIN)
+		return -EINVAL;
+	client = kzalloc(sizeof(*client), GFP_KERNEL);
+	if (!client)
+		return -ENOMEM;
+	client->connection = connection;
+	client->header = connection->control;
+	client->control = connection->control;
+	client->control_pages = connection->control_size / PAGE_SIZE;
+	client->slots = connection->control + SAWMILL_FILE_SLOTS_OFFSET;
+	client->ring_head = READ_ONCE(client->header->head);
+	mutex_init(&client->mutex);
+	xa_init(&client->nodes);
+	spin_lock_init(&client->ring_lock);
+	error = pool_attach(client);
+	if (error) {
+		pr_err("sawmill: file: pool of client %llu: %d\n",
+		       connection->badge, error);
+		kfree(client);
+		return error;
+	}
+	connection->user = client;
+	return 0;
+}
+
+static void detach(struct sawmill_connection *connection)
+{
+	struct server_client *client = connection->user;
+
+	mutex_lock(&client->mutex);
+	end_client(client);
+	mutex_unlock(&client->mutex);
+	pool_detach(client);
+	connection->user = NULL;
+	kfree(client);
+}
+
+static struct sawmill_service service = {
+	.name = service_name,
+	.attach = attach,
+	.detach = detach,
+	.handle = handle,
+};
+
+static int __init file_service_init(void)
+{
+	BUILD_BUG_ON(sizeof(struct sawmill_file_slot) !=
+		     SAWMILL_FILE_SLOT_SIZE);
+	handling_cache = KMEM_CACHE(handling, SLAB_HWCACHE_ALIGN | SLAB_PANIC);
+	sawmill_service_register(&service);
+	return 0;
+}
+late_initcall_sync(file_service_init);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The file service on the wire: FUSE messages in a control area.
+ *
+ * Mirrored by servers/proto/src/file.rs, whose test checks the offsets.
+ *
+ * Control area (size: SAWMILL_FILE_CONTROL_MIN or more):
+ *
+ *   page 0       struct sawmill_file_header: completion ring
+ *   slots        SAWMILL_FILE_SLOTS x SAWMILL_FILE_SLOT_SIZE
+ *   bounce       all further pages: data that is not in the pool
+ *
+ * A request is one call. Its words (numbers are little-endian halves):
+ *
+ *   0  slot | flags << 32
+ *   1  in_size | out_size << 32        inline bytes there and back
+ *   2  segment_count | data_size << 32 data by reference
+ *
+ * The slot holds struct fuse_in_header and the inline arguments, room for the
+ * inline results (no fuse_out_header), and the list of segments. Data goes one
+ * way per request. The words of the answer, or a completion-ring entry if the
+ * answer is late, carry the error (0 or -errno), the inline bytes and the
+ * data bytes that came back; nothing that the client acts on is read twice.
+ */
+#ifndef _SAWMILL_FILE_H
+#define _SAWMILL_FILE_H
+
+#include <linux/types.h>
+
+#define SAWMILL_FILE_VERSION		1
+#define SAWMILL_FILE_SLOTS		64
+#define SAWMILL_FILE_SLOT_SIZE		8192
+#define SAWMILL_FILE_INLINE		2048	/* bytes each way */
+#define SAWMILL_FILE_SEGMENTS		512
+#define SAWMILL_FILE_PAGE		4096
+#define SAWMILL_FILE_SLOTS_OFFSET	SAWMILL_FILE_PAGE
+#define SAWMILL_FILE_BOUNCE_OFFSET \
+	(SAWMILL_FILE_SLOTS_OFFSET + SAWMILL_FILE_SLOTS * SAWMILL_FILE_SLOT_SIZE)
+/* With 32 bounce pages: the largest xattr (64 KiB) and then some. */
+#define SAWMILL_FILE_CONTROL_MIN \
+	(SAWMILL_FILE_BOUNCE_OFFSET + 32 * SAWMILL_FILE_PAGE)
+#define SAWMILL_FILE_PAGES_MAX		256	/* data pages of one request */
+
+/* Flags of word 0. */
+#define SAWMILL_FILE_DATA_IN		0x1	/* segments hold data to the server */
+#define SAWMILL_FILE_DATA_OUT		0x2	/* segments receive data */
+
+/* A piece of a page; all segments of a request are of one kind. */
+struct sawmill_file_segment {
+	__u32 page;		/* page of the pool or of the control area */
+	__u16 offset;
+	__u16 length;		/* 1..4096, offset + length <= 4096 */
+};
+#define SAWMILL_FILE_SEGMENT_CONTROL	0x80000000u	/* in page: control area */
+
+struct sawmill_file_slot {
+	__u8 in[SAWMILL_FILE_INLINE];
+	__u8 out[SAWMILL_FILE_INLINE];
+	struct sawmill_file_segment segments[SAWMILL_FILE_SEGMENTS];
+};
+
+struct sawmill_file_completion {
+	__u32 slot;
+	__s32 error;
+	__u32 out_size;
+	__u32 data_size;
+};
+
+/*
+ * The ring has more entries than there are slots, so it cannot overflow
+ * between honest peers. head counts entries ever written, by the server.
+ * The client wants an event while wants_event is set.
+ */
+#define SAWMILL_FILE_RING		128
+
+struct sawmill_file_header {
+	__u32 version;		/* written by the client */
+	__u8 _pad0[60];
+	__u32 head;		/* written by the server */
+	__u8 _pad1[60];
+	__u32 wants_event;	/* written by the client */
+	__u8 _pad2[124];
+	struct sawmill_file_completion ring[SAWMILL_FILE_RING];
+};
+
+#endif /* _SAWMILL_FILE_H */
