@@ -1,3 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Placeholder until its first commit.
-fn main() {}
+//! The root server: the first partition, with a capability to everything.
+//!
+//! Creates what the system description says, then answers: faults of
+//! partitions and their requests. What it decides is in the library beside it.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![deny(unsafe_code)]
+
+#[cfg(target_os = "none")]
+mod server;
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    eprintln!("sawmill-root runs as the first partition only: build it for x86_64-unknown-none");
+    std::process::exit(1);
+}

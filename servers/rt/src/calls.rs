@@ -8,7 +8,7 @@ use sawmill_abi::statistics::PartitionStatistics;
 use sawmill_abi::status::Status;
 
 use crate::hypercall::{self, Outcome};
-use crate::memory::Shared;
+use crate::memory::{Shared, TracePage};
 
 /// A capability's place in the caller's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,6 +230,17 @@ pub fn device_bar(device: Selector, index: u64) -> Result<(u64, u64, u64, Select
 /// Reads configuration space.
 pub fn device_config_read(device: Selector, offset: u64, width: u64) -> Result<u64> {
     call(Hypercall::DeviceConfigRead, device, &[offset, width]).map(|it| it.value)
+}
+
+/// Writes configuration space.
+pub fn device_config_write(device: Selector, offset: u64, width: u64, value: u64) -> Result<()> {
+    done(Hypercall::DeviceConfigWrite, device, &[offset, width, value])
+}
+
+/// Copies trace entries out: how many, the new cursor, how many were lost.
+pub fn trace_read(cpu: u64, cursor: u64, page: &Shared<TracePage>) -> Result<(u64, u64, u64)> {
+    let it = call(Hypercall::TraceRead, MACHINE, &[cpu, cursor, page.gpa()])?;
+    Ok((it.value, it.words[0], it.words[1]))
 }
 
 /// Powers the machine off.

@@ -30,6 +30,16 @@ unsafe impl Plain for sawmill_abi::machine::RootInfo {}
 unsafe impl Plain for sawmill_abi::machine::FlatImageHeader {}
 // SAFETY: (1) as above.
 unsafe impl Plain for sawmill_abi::statistics::PartitionStatistics {}
+// SAFETY: (1) as above.
+unsafe impl Plain for TracePage {}
+
+/// Trace entries in a page.
+pub const TRACE_ENTRIES: usize = PAGE_SIZE as usize / core::mem::size_of::<sawmill_abi::trace::TraceEntry>();
+
+/// A page of trace entries.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct TracePage(pub [sawmill_abi::trace::TraceEntry; TRACE_ENTRIES]);
 
 /// A page of this program that the hypervisor writes.
 #[repr(C, align(4096))]

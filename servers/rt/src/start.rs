@@ -16,3 +16,18 @@ fn panic(info: &PanicInfo) -> ! {
     crate::println!("panicked: {info}");
     crate::calls::partition_exit(ExitKind::Panic, PANIC_CODE)
 }
+
+/// Refuses every allocation: the `object` crate names the heap, but what is used of it does not allocate.
+struct NoHeap;
+
+// SAFETY: an allocator may always refuse; nothing is ever handed out, so nothing comes back.
+unsafe impl core::alloc::GlobalAlloc for NoHeap {
+    unsafe fn alloc(&self, _layout: core::alloc::Layout) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+
+    unsafe fn dealloc(&self, _pointer: *mut u8, _layout: core::alloc::Layout) {}
+}
+
+#[global_allocator]
+static NO_HEAP: NoHeap = NoHeap;

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Connects a client with a server: portal, events, control and pool regions.
+
+use sawmill_abi::PAGE_SIZE;
+use sawmill_abi::object::{RIGHT_EVENT_SIGNAL, RIGHT_PORTAL_CALL, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
+use sawmill_abi::region::{REGION_ALIGN_2M, REGION_BELOW_4G};
+use sawmill_abi::status::Status;
+use sawmill_proto::system::Connection;
+use sawmill_root::failure::Failure;
+use sawmill_root::{aperture, failure, numbering};
+use sawmill_rt::calls::{self, Selector};
+
+use super::create::drop_capability;
+use super::state::{NULL, Root};
+
+/// Makes a connection; regions that are there already (a server was started again) stay as they are.
+///
+/// # Errors
+/// A text for people, naming the connection and the step.
+pub fn connect(root: &mut Root, index: usize) -> Result<(), Failure> {
+    let connection = root.system.connections[index].clone();
+    let service = connection.service;
+    let step = |what: &'static str| move |status: Status| failure!("connection {service}: {what}: {status:?}");
+    let (client, server) = (usize::from(connection.client), usize::from(connection.server));
+
+    share(root, index, &connection)?;
+
+    let (client_selector, server_selector) = (root.partitions[client].selector, root.partitions[server].selector);
+    let portal = calls::portal_create(server_selector, connection.budget_ns).map_err(step("create portal"))?;
+    let slot = numbering::client_portal(index);
+    calls::capability_copy(portal, client_selector, slot, RIGHT_PORTAL_CALL, connection.badge)
+        .map_err(step("give portal to client"))?;
+
+    let first_vcpu = |partition: usize| root.partitions[partition].vcpus.first().copied().unwrap_or(NULL);
+    let to_server = calls::event_create(first_vcpu(server), numbering::server_event(index)).map_err(step("event"))?;
+    let slot = numbering::client_signal(index);
+    calls::capability_copy(to_server, client_selector, slot, RIGHT_EVENT_SIGNAL, 0).map_err(step("give event to client"))?;
+    let to_client = calls::event_create(first_vcpu(client), numbering::client_event(index)).map_err(step("event"))?;
+    let slot = numbering::server_signal(index);
+    calls::capability_copy(to_client, server_selector, slot, RIGHT_EVENT_SIGNAL, 0).map_err(step("give event to server"))?;
+
+    let link = &mut root.links[index];
+    (link.portal, link.to_server, link.to_client) = (portal, to_server, to_client);
+    Ok(())
+}
+
+/// Creates the regions on the client's account and maps them on both sides.
+fn share(root: &mut Root, index: usize, connection: &Connection) -> Result<(), Failure> {
+    let (client, server) = (usize::from(connection.client), usize::from(connection.server));
+    let has_dma = root.has_unsafe_dma(server);
+    let in_client = aperture::plan(&root.system, client).connections[index];
+    let in_server = aperture::plan(&root.system, server).connections[index];
+    let both = RIGHT_REGION_READ | RIGHT_REGION_WRITE;
+    let pool_rights = if connection.server_writes_pool { both } else { RIGHT_REGION_READ };
+    let (client, server) = (root.partitions[client].selector, root.partitions[server].selector);
+    let link = &mut root.links[index];
+    let shares = [
+        ("control region", &mut link.control, connection.control_bytes, in_client.control_gpa, in_server.control_gpa, both),
+        ("pool", &mut link.pool, connection.pool_bytes, in_client.pool_gpa, in_server.pool_gpa, pool_rights),
+    ];
+    for (what, region, bytes, client_gpa, server_gpa, server_rights) in shares {
+        let step = |status: Status| failure!("connection {}: {what} of {bytes} bytes: {status:?}", connection.service);
+        let pages = bytes.div_ceil(PAGE_SIZE);
+        if pages == 0 {
+            continue;
+        }
+        if *region == NULL {
+            let flags = if has_dma { REGION_ALIGN_2M | REGION_BELOW_4G } else { REGION_ALIGN_2M };
+            *region = calls::region_create(client, pages, flags).map_err(step)?;
+            calls::region_map(*region, client, client_gpa, 0, pages, both).map_err(step)?;
+        }
+        calls::region_map(*region, server, server_gpa, 0, pages, server_rights).map_err(step)?;
+    }
+    Ok(())
+}
+
+/// Takes the portal and events of a connection back; calls under way end with `PEER_DEAD` when the server goes.
+pub fn disconnect(root: &mut Root, index: usize) {
+    let link = &mut root.links[index];
+    drop_capability(&mut link.portal);
+    drop_capability(&mut link.to_server);
+    drop_capability(&mut link.to_client);
+}
+
+/// Wakes the client of a connection whose server was started again.
+pub fn announce(root: &Root, index: usize) {
+    let event: Selector = root.links[index].to_client;
+    // A client that died meanwhile needs no announcement.
+    let _ = calls::event_signal(event);
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Gives PCI functions to a partition: configuration space, ports, memory, interrupts.
+
+use arrayvec::ArrayVec;
+use sawmill_abi::PAGE_SIZE;
+use sawmill_abi::info::DeviceInfo;
+use sawmill_abi::machine::{BAR_MEMORY, DEVICE_UNSAFE_DMA, IRQ_KIND_ISA, IRQ_LEVEL};
+use sawmill_abi::object::{RIGHT_DEVICE_CONFIG, RIGHT_IRQ_ACKNOWLEDGE, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
+use sawmill_abi::status::Status;
+use sawmill_proto::system::Device;
+use sawmill_root::failure::Failure;
+use sawmill_root::{failure, legacy_ide, numbering};
+use sawmill_rt::calls::{self, Selector};
+use sawmill_rt::println;
+
+use super::create::drop_capability;
+use super::state::{Assigned, Root};
+
+/// Base address registers of a function.
+const BARS: u64 = 6;
+/// PCI Local Bus Specification: offset of the command register, and its bits for memory, ports and bus mastering.
+const COMMAND: u64 = 4;
+const COMMAND_BUS_MASTER: u64 = 4;
+/// ISA interrupt lines; larger numbers in the line register mean "none".
+const ISA_LINES: u64 = 16;
+
+/// A PCI function as the hypervisor lists it.
+#[derive(Clone, Copy)]
+struct Function {
+    address: u64,
+    identity: u64,
+    class_revision: u64,
+    interrupt: u64,
+}
+
+fn functions() -> impl Iterator<Item = Function> {
+    (0..).map_while(|index| {
+        let [address, identity, class_revision, interrupt] = calls::device_find(index).ok()?;
+        Some(Function { address, identity, class_revision, interrupt })
+    })
+}
+
+fn matches(function: &Function, wanted: &Device) -> bool {
+    let (vendor, device) = (function.identity & 0xffff, function.identity >> 16);
+    wanted.classes.iter().any(|class| u64::from(*class) == function.class_revision >> 16)
+        && wanted.vendor.is_none_or(|it| u64::from(it) == vendor)
+        && wanted.device.is_none_or(|it| u64::from(it) == device)
+}
+
+/// Gives a partition the functions that its description asks for.
+///
+/// # Errors
+/// A text for people, naming the partition and the function.
+pub fn assign(root: &mut Root, index: usize) -> Result<(), Failure> {
+    let partition = root.system.partitions[index].clone();
+    for wanted in &partition.devices {
+        let mut found = 0;
+        for function in functions().filter(|function| matches(function, wanted)) {
+            found += 1;
+            give(root, index, &function, wanted)?;
+        }
+        if found == 0 && !wanted.is_optional {
+            return Err(failure!("partition {}: no PCI function of class {:04x?}", partition.name, &wanted.classes[..]));
+        }
+    }
+    Ok(())
+}
+
+fn give(root: &mut Root, index: usize, function: &Function, wanted: &Device) -> Result<(), Failure> {
+    let name = root.system.partitions[index].name;
+    let (bus, slot) = (function.address >> 8, function.address >> 3 & 31);
+    let place = function.address & 7;
+    let step = |what: &'static str| {
+        move |status: Status| failure!("partition {name}: device {bus:02x}:{slot:02x}.{place}: {what}: {status:?}")
+    };
+    let flags = if wanted.unsafe_dma { DEVICE_UNSAFE_DMA } else { 0 };
+    let running = &root.partitions[index];
+    let (partition, number) = (running.selector, running.devices.len());
+    let selector = calls::device_assign(partition, function.address, flags).map_err(step("assign"))?;
+    let (vendor, device) = (function.identity & 0xffff, function.identity >> 16);
+    println!("device {bus:02x}:{slot:02x}.{place} ({vendor:04x}:{device:04x}) goes to {name}");
+    if wanted.unsafe_dma && root.info.has_iommu == 0 {
+        println!("WARNING: no IOMMU: {name} can reach all memory of this machine through that device");
+    }
+    let device_slot = numbering::device(number);
+    calls::capability_copy(selector, partition, device_slot, RIGHT_DEVICE_CONFIG, 0).map_err(step("give"))?;
+    map_bars(partition, selector).map_err(step("map memory"))?;
+
+    let vcpu = *running.vcpus.first().ok_or_else(|| failure!("partition {name} has no vCPU"))?;
+    let mut assigned = Assigned {
+        selector,
+        irqs: ArrayVec::new(),
+        events: ArrayVec::new(),
+        info: DeviceInfo { selector: device_slot, address: function.address, ..DeviceInfo::default() },
+    };
+    let channels = legacy_ide::channels(function.class_revision);
+    for channel in &channels {
+        for (first, count) in channel.ports {
+            calls::partition_grant_ports(partition, first, count).map_err(step("grant ports"))?;
+        }
+        add_irq(&mut assigned, partition, vcpu, number, channel.irq, 0).map_err(step("interrupt"))?;
+    }
+    let (line, pin) = (function.interrupt & 0xff, function.interrupt >> 8 & 0xff);
+    if channels.is_empty() && pin != 0 && line < ISA_LINES {
+        add_irq(&mut assigned, partition, vcpu, number, line, IRQ_LEVEL).map_err(step("interrupt"))?;
+    }
+    let devices = &mut root.partitions[index].devices;
+    devices.try_push(assigned).map_err(|_| failure!("partition {name} has too many devices"))
+}
+
+fn map_bars(partition: Selector, device: Selector) -> Result<(), Status> {
+    for bar in 0..BARS {
+        let (kind, base, _, region) = match calls::device_bar(device, bar) {
+            Ok(description) => description,
+            Err(Status::BadArgument) => break,
+            Err(status) => return Err(status),
+        };
+        if kind == BAR_MEMORY {
+            let (pages, _) = calls::region_info(region)?;
+            let gpa = base / PAGE_SIZE * PAGE_SIZE;
+            match calls::region_map(region, partition, gpa, 0, pages, RIGHT_REGION_READ | RIGHT_REGION_WRITE) {
+                // Two small ones in one page: it is there already.
+                Ok(()) | Err(Status::BadAddress) => {}
+                Err(status) => return Err(status),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add_irq(
+    assigned: &mut Assigned, partition: Selector, vcpu: Selector, device: usize, irq: u64, flags: u64,
+) -> Result<(), Status> {
+    let line = assigned.irqs.len();
+    let event = calls::event_create(vcpu, numbering::irq_event(device, line))?;
+    let selector = calls::irq_create(IRQ_KIND_ISA, irq, flags, event)?;
+    let slot = numbering::irq(device, line);
+    calls::capability_copy(selector, partition, slot, RIGHT_IRQ_ACKNOWLEDGE, 0)?;
+    let is_full = assigned.irqs.try_push(selector).is_err() || assigned.events.try_push(event).is_err();
+    if is_full {
+        return Err(Status::NoSlot);
+    }
+    let info = &mut assigned.info;
+    info.irq_selectors[line] = slot;
+    info.irq_event_bits[line] = numbering::irq_event(device, line);
+    info.irq_numbers[line] = irq;
+    info.irq_flags[line] = flags;
+    Ok(())
+}
+
+/// Stops the DMA of a partition's devices and takes them back.
+pub fn take_back(root: &mut Root, index: usize) {
+    for mut device in root.partitions[index].devices.drain(..) {
+        if let Ok(command) = calls::device_config_read(device.selector, COMMAND, 2) {
+            // If it cannot be stopped, destroying the Device object below stops it.
+            let _ = calls::device_config_write(device.selector, COMMAND, 2, command & !COMMAND_BUS_MASTER);
+        }
+        for irq in device.irqs.iter_mut().chain(device.events.iter_mut()) {
+            drop_capability(irq);
+        }
+        drop_capability(&mut device.selector);
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Writes counters and trace rings to the console, if the boot option `trace=on` asks for them.
+//!
+//! Lines: `STATISTICS partition vcpu exits... run_tsc calls served injections` and
+//! `TRACE cpu tsc kind who a b`, numbers but for the name in hexadecimal.
+
+use sawmill_abi::statistics::{PartitionStatistics, VcpuStatistics};
+use sawmill_abi::trace::TraceEntry;
+use sawmill_root::names;
+use sawmill_rt::calls;
+use sawmill_rt::memory::{TRACE_ENTRIES, TracePage};
+use sawmill_rt::memory::Shared;
+use sawmill_rt::println;
+
+use super::state::Root;
+
+static STATISTICS: Shared<PartitionStatistics> = Shared::new(PartitionStatistics {
+    state: 0,
+    region_pages: 0,
+    kernel_frames: 0,
+    region_quota_pages: 0,
+    kernel_quota_frames: 0,
+    vcpu_count: 0,
+    vcpus: [const { VcpuStatistics { exits: [0; _], run_tsc: 0, calls: 0, served: 0, injections: 0 } }; _],
+});
+static TRACE: Shared<TracePage> = Shared::new(TracePage([TraceEntry { tsc: 0, kind: 0, who: 0, a: 0, b: 0 }; TRACE_ENTRIES]));
+
+/// Writes the records.
+pub fn write(root: &Root) {
+    let options = names::unpadded(&root.info.command_line);
+    if !options.split_ascii_whitespace().any(|option| option == "trace=on") {
+        return;
+    }
+    for (running, partition) in root.partitions.iter().zip(&root.system.partitions) {
+        let Ok(page) = calls::partition_statistics(running.selector, &STATISTICS) else { continue };
+        println!("MEMORY {} {:x} {:x}", partition.name, page.region_pages, page.kernel_frames);
+        let count = usize::try_from(page.vcpu_count).unwrap_or(0);
+        for (number, vcpu) in page.vcpus.iter().take(count).enumerate() {
+            let (exits, run, calls, served) = (&vcpu.exits, vcpu.run_tsc, vcpu.calls, vcpu.served);
+            println!("STATISTICS {} {number:x} {exits:x?} {run:x} {calls:x} {served:x} {:x}", partition.name, vcpu.injections);
+        }
+    }
+    for cpu in 0..root.info.cpu_count {
+        write_trace(cpu);
+    }
+}
+
+fn write_trace(cpu: u64) {
+    let mut cursor = 0;
+    while let Ok((count, next, _)) = calls::trace_read(cpu, cursor, &TRACE) {
+        let count = usize::try_from(count).unwrap_or(0);
+        for TraceEntry { tsc, kind, who, a, b } in TRACE.read().0.iter().take(count) {
+            println!("TRACE {cpu:x} {tsc:x} {kind:x} {who:x} {a:x} {b:x}");
+        }
+        if count == 0 || next == cursor {
+            return;
+        }
+        cursor = next;
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Requests of partitions to root.
+
+use sawmill_abi::PAGE_SIZE;
+use sawmill_abi::object::{RIGHT_COPY, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
+use sawmill_abi::status::Status;
+use sawmill_proto::root::{ROOT_LOOKUP_NAME, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS};
+use sawmill_root::names;
+use sawmill_rt::{calls, println};
+
+use super::launch;
+use super::state::Root;
+
+/// Answers one request of a partition.
+///
+/// # Errors
+/// The status that the caller gets.
+pub fn call(root: &mut Root, index: usize, words: [u64; 6]) -> Result<[u64; 6], Status> {
+    let [request, first, second, ..] = words;
+    let answer = match request {
+        ROOT_REPORT_READY => report_ready(root, index),
+        ROOT_REPORT_STATUS => {
+            root.partitions[index].status = Some(first);
+            0
+        }
+        ROOT_LOOKUP_NAME => lookup(root, index, &names::from_words(first, second))?,
+        ROOT_REGION_ALLOCATE => allocate(root, index, first, second)?,
+        _ => return Err(Status::Unsupported),
+    };
+    Ok([answer, 0, 0, 0, 0, 0])
+}
+
+fn report_ready(root: &mut Root, index: usize) -> u64 {
+    launch::is_ready(root, index);
+    if let Err(failure) = launch::start_next(root) {
+        println!("{failure}");
+    }
+    0
+}
+
+/// Position in the caller's information page: the connection to root is the first.
+fn lookup(root: &Root, index: usize, service: &[u8]) -> Result<u64, Status> {
+    let name = names::unpadded(service);
+    let ends = root.system.connections.iter();
+    let own = ends.filter(|it| usize::from(it.client) == index || usize::from(it.server) == index);
+    let found = own.zip(1..).find(|(it, _)| it.service.as_str() == name);
+    found.map(|(_, place)| place).ok_or(Status::BadArgument)
+}
+
+fn allocate(root: &Root, index: usize, pages: u64, gpa: u64) -> Result<u64, Status> {
+    if pages == 0 || !gpa.is_multiple_of(PAGE_SIZE) {
+        return Err(Status::BadArgument);
+    }
+    let partition = root.partitions[index].selector;
+    let region = calls::region_create(partition, pages, 0)?;
+    let rights = RIGHT_REGION_READ | RIGHT_REGION_WRITE;
+    let given = calls::region_map(region, partition, gpa, 0, pages, rights)
+        .and_then(|()| calls::capability_copy(region, partition, 0, rights | RIGHT_COPY, 0));
+    match given {
+        Ok(selector) => Ok(selector.0),
+        Err(status) => {
+            // Undo: nothing has happened when an error is returned.
+            let _ = calls::capability_destroy(region);
+            Err(status)
+        }
+    }
+}
