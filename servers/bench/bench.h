@@ -73,6 +73,7 @@ struct counters {
 	int count;
 	struct counter { char name[24]; uint64_t value; } of[MAX_COUNTERS];
 };
+void calibrate_counters(void);
 void read_counters(struct counters *counters);
 void counters_difference(struct counters *sum, const struct counters *before, const struct counters *after);
 
@@ -91,6 +92,6 @@ void report_skipped(const struct bench_case *of, long parameter, const char *rea
 void report_end(int status);
 
 /* init.c: being the first process of a system. */
-int run_as_first_process(void);
+void run_as_first_process(void);
 
 #endif

@@ -3,8 +3,9 @@
  * Cases of the kernel proper, which no server takes part in: calls, pipes, switches, processes.
  */
 #define _GNU_SOURCE
-#include <sched.h>
+#include <linux/futex.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,22 +64,42 @@ static void finish_pipe(struct context *context)
 		waitpid(peer, NULL, 0);
 }
 
+/* Whose turn it is, in memory that both processes share. */
+static int *turn;
+enum { OURS, PEERS };
+
+static void hand_over(int from, int to)
+{
+	__atomic_store_n(turn, to, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+	while (__atomic_load_n(turn, __ATOMIC_SEQ_CST) != from)
+		syscall(SYS_futex, turn, FUTEX_WAIT, to, NULL, NULL, 0);
+}
+
 static int prepare_switch(struct context *context)
 {
+	if (!turn)
+		turn = mmap(NULL, sizeof(*turn), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (turn == MAP_FAILED)
+		return cannot(context, "cannot share memory");
+	*turn = OURS;
 	peer = fork();
 	if (peer < 0)
 		return cannot(context, "cannot fork");
-	if (peer == 0)
+	if (peer == 0) {
+		while (*(volatile int *)turn != PEERS)
+			syscall(SYS_futex, turn, FUTEX_WAIT, OURS, NULL, NULL, 0);
 		for (;;)
-			sched_yield();
+			hand_over(PEERS, OURS);
+	}
 	return 0;
 }
 
-/* Two processes that only yield: each call is a switch away, and another brings us back. */
+/* Two processes wake each other and wait: one hand-over is a switch away, and one brings us back. */
 static long run_switch(struct context *context)
 {
 	for (long i = 0; i < context->operations; i++)
-		sched_yield();
+		hand_over(OURS, PEERS);
 	return context->operations * 2;
 }
 
@@ -128,7 +149,7 @@ const struct bench_case process_cases[] = {
 	{ .name = "getppid", .unit = "null call", .operations = 20000, .run = run_null_call },
 	{ .name = "pipe", .unit = "round trip of one byte", .operations = 1000,
 	  .prepare = prepare_pipe, .run = run_pipe, .finish = finish_pipe },
-	{ .name = "switch", .unit = "context switch by sched_yield", .operations = 2000,
+	{ .name = "switch", .unit = "hand-over to another process by futex", .operations = 1000,
 	  .prepare = prepare_switch, .run = run_switch, .finish = finish_switch },
 	{ .name = "fork", .unit = "fork, exit, wait", .operations = 40, .run = run_fork },
 	{ .name = "exec", .unit = "fork, exec of a static program, wait", .operations = 20, .run = run_exec },

@@ -59,7 +59,21 @@ void read_counters(struct counters *counters)
 	counters->known = counters->count > 0;
 }
 
-/* Adds `after - before` to `sum`. */
+/* What one reading of the counters adds to them: reading takes exits itself. */
+static struct counters cost_of_reading;
+
+void calibrate_counters(void)
+{
+	static struct counters before, after;
+
+	cost_of_reading.known = 0;
+	read_counters(&before); /* the first reading faults pages in */
+	read_counters(&before);
+	read_counters(&after);
+	counters_difference(&cost_of_reading, &before, &after);
+}
+
+/* Adds `after - before` to `sum`, less what the reading in between cost. */
 void counters_difference(struct counters *sum, const struct counters *before, const struct counters *after)
 {
 	if (!before->known || !after->known || before->count != after->count)
@@ -69,6 +83,10 @@ void counters_difference(struct counters *sum, const struct counters *before, co
 		for (int i = 0; i < sum->count; i++)
 			sum->of[i].value = 0;
 	}
-	for (int i = 0; i < after->count; i++)
-		sum->of[i].value += after->of[i].value - before->of[i].value;
+	for (int i = 0; i < after->count; i++) {
+		uint64_t difference = after->of[i].value - before->of[i].value;
+		uint64_t cost = sum != &cost_of_reading && cost_of_reading.known ? cost_of_reading.of[i].value : 0;
+
+		sum->of[i].value += difference > cost ? difference - cost : 0;
+	}
 }

@@ -169,6 +169,7 @@ int main(int count, char **arguments)
 		}
 		stay_on_one_cpu();
 		memset(record, 0x5a, sizeof(record));
+		calibrate_counters();
 		report_start();
 	}
 	measure_all(process_cases, process_case_count, &options);

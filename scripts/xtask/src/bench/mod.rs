@@ -43,8 +43,8 @@ pub struct Options {
     /// How many lengths of each case.
     #[arg(long, value_enum, default_value = "short")]
     set: Set,
-    /// Where the disk image is while stock Linux runs: the PC's ATA disk, or memory.
-    #[arg(long, value_enum, default_value = "ata")]
+    /// Where the disk image is: the PC's ATA disk, whose waiting counts, or memory.
+    #[arg(long, value_enum, default_value = "memory")]
     disk: DiskPlace,
     /// Directory for report.md, report.html, results.json and the raw logs.
     #[arg(long, value_name = "DIR")]

@@ -15,7 +15,7 @@ use crate::progress::Phase;
 /// The line that ends a run; the program prints it as first process.
 const SENTINEL: &str = "SAWMILL-END status=";
 
-/// Where a memory disk lies: above GRUB's and the kernel's own memory.
+/// Where a memory disk lies: above the kernel. The program fills it, see servers/bench/init.c.
 const MEMORY_DISK_MIB: u64 = 160;
 
 /// A stock run about to start.
@@ -100,13 +100,13 @@ impl StockRun<'_> {
         std::fs::create_dir_all(tree.join("boot/grub"))?;
         std::fs::copy(self.kernel.bzimage(), tree.join("boot/bzImage")).context("stock Linux has no bzImage")?;
         let root = match self.disk {
-            DiskPlace::Ata => "root=/dev/sda".to_owned(),
+            DiskPlace::Ata => "rw".to_owned(),
             DiskPlace::Memory => {
                 let size = std::fs::metadata(self.image)?.len() >> 20;
-                format!("root=/dev/pmem0 memmap={size}M!{MEMORY_DISK_MIB}M")
+                format!("ro memmap={size}M!{MEMORY_DISK_MIB}M SAWMILL_BENCH_COPY=/dev/sda:/dev/pmem0")
             }
         };
-        let line = format!("console=ttyS0,115200 quiet panic=-1 rw {root} init={}", super::program::PROGRAM);
+        let line = format!("console=ttyS0,115200 quiet panic=-1 root=/dev/sda {root} init={}", super::program::PROGRAM);
         let line = format!("linux /boot/bzImage {line} -- {}", self.arguments);
         let menu = format!("set timeout=0\nmenuentry stock {{\n {line}\n}}\n");
         std::fs::write(tree.join("boot/grub/grub.cfg"), menu)?;
@@ -117,22 +117,18 @@ impl StockRun<'_> {
     }
 
     fn bochs_configuration(&self, iso: &Path, disk: &Path, serial: &Path) -> String {
-        let disk = match self.disk {
-            DiskPlace::Ata => format!("ata0-master: type=disk, path={}, mode=flat, cylinders=0", disk.display()),
-            DiskPlace::Memory => format!("optramimage1: file={}, address={:#x}", disk.display(), MEMORY_DISK_MIB << 20),
-        };
         format!(
             "config_interface: textconfig
 display_library: rfb, options=\"timeout=0\"
 plugin_ctrl: speaker=0
 cpu: model=corei7_skylake_x, count=1, ips=80000000, reset_on_triple_fault=0
-memory: guest=256, host=256
+memory: guest=384, host=384
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15
 ata1-master: type=cdrom, path={}, status=inserted
-{disk}
+ata0-master: type=disk, path={}, mode=flat, cylinders=0
 boot: cdrom
 com1: enabled=1, mode=file, dev={}
 clock: sync=none, time0=1000000000
@@ -140,6 +136,7 @@ log: {}
 panic: action=fatal
 ",
             iso.display(),
+            disk.display(),
             serial.display(),
             self.dir.join("bochs.log").display()
         )
