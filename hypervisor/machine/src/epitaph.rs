@@ -41,6 +41,11 @@ pub fn panic(information: &core::panic::PanicInfo) -> ! {
     write(format_args!("{information}"), (&raw const here) as u64)
 }
 
+/// Tells that the machine reported broken hardware while a guest ran, and stops it.
+pub fn machine_check() -> ! {
+    write(format_args!("machine check while a guest ran"), u64::MAX)
+}
+
 /// Says why this machine cannot be used, in one sentence, and stops it.
 pub fn refuse(reason: &str) -> ! {
     let _ = write!(LastWords, "\r\nsawmill: cannot run here: this machine has {reason}\r\n");

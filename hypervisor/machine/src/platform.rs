@@ -3,6 +3,14 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use sawmill_logic::platform::{CpuIndex, HardwareError, Hpa, PhysicalMemory, PinMode, Platform, Tsc};
+
+use crate::apic::{self, io, local};
+use crate::cpu::{area, exceptions};
+use crate::memory::physical;
+use crate::virt::vmx;
+use crate::{console, pci, power, time};
+
 static CPU_COUNT: AtomicU32 = AtomicU32::new(1);
 
 /// Fixes the number of running CPUs.
@@ -16,3 +24,161 @@ pub struct Machine(());
 
 /// The machine.
 pub static MACHINE: Machine = Machine(());
+
+fn apic_id(cpu: CpuIndex) -> u32 {
+    area::of(cpu.0 as usize).apic_id.load(Ordering::Relaxed)
+}
+
+impl PhysicalMemory for Machine {
+    #[inline]
+    fn read_u64(&self, at: Hpa) -> u64 {
+        physical::read(at)
+    }
+
+    #[inline]
+    fn write_u64(&self, at: Hpa, value: u64) {
+        physical::write(at, value);
+    }
+
+    #[inline]
+    fn fetch_or_u64(&self, at: Hpa, bits: u64) -> u64 {
+        physical::fetch_or(at, bits)
+    }
+
+    #[inline]
+    fn swap_u64(&self, at: Hpa, value: u64) -> u64 {
+        physical::swap(at, value)
+    }
+
+    fn zero_page(&self, at: Hpa) {
+        physical::zero_page(at);
+    }
+
+    fn copy_in(&self, from: Hpa, to: &mut [u8]) {
+        physical::copy_in(from, to);
+    }
+
+    fn copy_out(&self, to: Hpa, from: &[u8]) {
+        physical::copy_out(to, from);
+    }
+}
+
+impl Platform for Machine {
+    type Vcpu = vmx::vcpu::Vcpu;
+
+    const VCPU_FRAMES: usize = vmx::vcpu::FRAMES;
+
+    #[inline]
+    fn now(&self) -> Tsc {
+        Tsc(time::now())
+    }
+
+    #[inline]
+    fn tsc_khz(&self) -> u64 {
+        time::tsc_khz()
+    }
+
+    fn cpu_count(&self) -> u32 {
+        CPU_COUNT.load(Ordering::Relaxed)
+    }
+
+    fn create_vcpu(&self, cpu: CpuIndex, ept_root: Hpa, vpid: u16, frames: &[Hpa]) -> Result<Self::Vcpu, HardwareError> {
+        vmx::vcpu::Vcpu::new(cpu, ept_root, vpid, frames)
+    }
+
+    fn kick(&self, cpu: CpuIndex) {
+        local::send_interrupt(apic_id(cpu), apic::KICK_VECTOR);
+    }
+
+    #[inline]
+    fn is_in_guest(&self, cpu: CpuIndex) -> bool {
+        // A flag would race with the target's last look at its state before the entry: a kick too many costs one
+        // exit, a kick too few an event.
+        cpu.0 != area::current().index.load(Ordering::Relaxed)
+    }
+
+    fn idle(&self, until: Tsc) -> Option<u8> {
+        if until <= Tsc(time::now()) {
+            return None;
+        }
+        if until != Tsc::NEVER {
+            local::set_timer(until.0);
+        }
+        exceptions::idle();
+        if until != Tsc::NEVER {
+            local::stop_timer();
+        }
+        loop {
+            match exceptions::take_pending()? {
+                apic::SPURIOUS_VECTOR => {}
+                apic::KICK_VECTOR | apic::TIMER_VECTOR => local::end_of_interrupt(),
+                vector => return Some(vector),
+            }
+        }
+    }
+
+    fn end_of_interrupt(&self) {
+        local::end_of_interrupt();
+    }
+
+    fn invalidate_ept(&self, ept_root: Hpa) {
+        vmx::invalidate_ept(ept_root);
+    }
+
+    fn has_gigabyte_leaves(&self) -> bool {
+        vmx::has_gigabyte_leaves()
+    }
+
+    fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
+        let result = raw_cpuid::native_cpuid::cpuid_count(leaf, subleaf);
+        [result.eax, result.ebx, result.ecx, result.edx]
+    }
+
+    fn first_device_vector(&self) -> u8 {
+        apic::FIRST_DEVICE_VECTOR
+    }
+
+    fn console_vector(&self) -> u8 {
+        apic::CONSOLE_VECTOR
+    }
+
+    fn isa_pin(&self, irq: u8) -> (u32, PinMode) {
+        io::isa_pin(irq)
+    }
+
+    fn route_pin(&self, gsi: u32, vector: u8, mode: PinMode, cpu: CpuIndex) -> bool {
+        io::route(gsi, vector, mode, apic_id(cpu))
+    }
+
+    fn set_pin_masked(&self, gsi: u32, is_masked: bool) {
+        io::set_masked(gsi, is_masked);
+    }
+
+    fn message(&self, vector: u8, cpu: CpuIndex) -> (u64, u32) {
+        // SDM Vol. 3A, "Message Signalled Interrupts": physical destination, fixed, edge.
+        (0xfee0_0000 | u64::from(apic_id(cpu) & 0xff) << 12, u32::from(vector))
+    }
+
+    fn pci_read(&self, address: u16, offset: u16, width: u8) -> u32 {
+        pci::read(address, offset, width)
+    }
+
+    fn pci_write(&self, address: u16, offset: u16, width: u8, value: u32) {
+        pci::write(address, offset, width, value);
+    }
+
+    fn console_put(&self, bytes: &[u8]) {
+        console::write_bytes(bytes);
+    }
+
+    fn console_get(&self) -> Option<u8> {
+        console::read_byte()
+    }
+
+    fn shutdown(&self, kind: u64) -> ! {
+        match kind {
+            sawmill_abi::machine::SHUTDOWN_RESET => power::reset(),
+            _ => power::power_off(),
+        }
+    }
+}

@@ -48,12 +48,23 @@ fn write_unlocked(bytes: &[u8]) {
     }
 }
 
-/// Text output for `write!`: serial only.
-pub struct Log;
+/// Prints a line; lines of several CPUs do not mix.
+///
+/// # Locks
+/// Takes the console lock.
+pub fn print_line(arguments: fmt::Arguments) {
+    let _guard = SERIAL.lock();
+    // A formatting error cannot happen: `Line` never fails.
+    let _ = fmt::write(&mut Line, arguments);
+    write_unlocked(b"\r\n");
+}
 
-impl fmt::Write for Log {
+/// Text output while the lock is held.
+struct Line;
+
+impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        write_bytes(text.as_bytes());
+        write_unlocked(text.as_bytes());
         Ok(())
     }
 }
@@ -72,9 +83,7 @@ impl fmt::Write for LastWords {
 /// Prints a line to the serial console.
 #[macro_export]
 macro_rules! log {
-    ($($argument:tt)*) => {{
-        use core::fmt::Write as _;
-        // A formatting error cannot happen: `Log` never fails.
-        let _ = writeln!($crate::console::Log, "{}\r", format_args!($($argument)*));
-    }};
+    ($($argument:tt)*) => {
+        $crate::console::print_line(format_args!($($argument)*))
+    };
 }

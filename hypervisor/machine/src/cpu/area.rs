@@ -19,6 +19,10 @@ const INTERRUPT_STACK_SIZE: usize = 4096;
 pub struct Cpu {
     /// Address of this structure: what `gs:[0]` reads.
     pub this: AtomicU64,
+    /// Root mode's stack pointer while a guest runs. See `virt/vmx/entry.S`.
+    pub root_stack: AtomicU64,
+    /// Scratch word and pointer to the guest's registers: the stack that a VM exit lands on.
+    pub exit_frame: [AtomicU64; 2],
     /// Its index.
     pub index: AtomicU32,
     /// Its local APIC's ID.
@@ -44,6 +48,7 @@ struct Area {
     guard: UnsafeCell<[u8; 4096]>,
     stack: UnsafeCell<[u8; STACK_SIZE]>,
     interrupt_stacks: UnsafeCell<[[u8; INTERRUPT_STACK_SIZE]; 3]>,
+    vmxon: UnsafeCell<[u8; 4096]>,
     cpu: Cpu,
     gdt: UnsafeCell<Gdt>,
     tss: UnsafeCell<Tss>,
@@ -60,8 +65,11 @@ static AREAS: Areas = Areas(
             guard: UnsafeCell::new([0; 4096]),
             stack: UnsafeCell::new([0; STACK_SIZE]),
             interrupt_stacks: UnsafeCell::new([[0; INTERRUPT_STACK_SIZE]; 3]),
+            vmxon: UnsafeCell::new([0; 4096]),
             cpu: Cpu {
                 this: AtomicU64::new(0),
+                root_stack: AtomicU64::new(0),
+                exit_frame: [const { AtomicU64::new(0) }; 2],
                 index: AtomicU32::new(0),
                 apic_id: AtomicU32::new(0),
                 pending: [const { AtomicU64::new(0) }; 4],
@@ -107,6 +115,11 @@ pub fn interrupt_stack_top(index: usize, number: usize) -> u64 {
 pub fn tables(index: usize) -> (*mut Gdt, *mut Tss) {
     let area = &AREAS.0[index % CPUS_MAX];
     (area.gdt.get(), area.tss.get())
+}
+
+/// Returns the page that VMX operation of a CPU needs.
+pub fn vmxon_region(index: usize) -> *mut u32 {
+    AREAS.0[index % CPUS_MAX].vmxon.get().cast()
 }
 
 /// Whether an address is in one of the pages below the stacks.

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! CR0 and CR4 of guests: which bits are theirs, and the rare write that exits.
+//!
+//! Linux never exits here: it changes only bits that it owns.
+
+use sawmill_logic::platform::{Registers, VcpuHardware};
+
+use super::fields::{CR0_SHADOW, EXIT_QUALIFICATION, GUEST_CR0, GUEST_RSP};
+use super::instructions;
+use super::vcpu::Vcpu;
+
+/// Protection enabled.
+pub const PE: u64 = 1;
+/// Task switched: set while the extended state is somebody else's.
+pub const TS: u64 = 1 << 3;
+const NE: u64 = 1 << 5;
+const NW: u64 = 1 << 29;
+const CD: u64 = 1 << 30;
+const PG: u64 = 1 << 31;
+
+/// CR0 bits whose real value the guest does not decide: caches stay on, paging stays on, TS is lazy switching.
+pub const CR0_OWNED: u64 = PE | TS | NE | NW | CD | PG;
+/// CR0 as a guest starts with it: PG AM WP NE ET MP PE.
+pub const CR0_START: u64 = 0x8005_0033;
+
+/// CR4 bits that a guest may set: VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP FSGSBASE PCIDE OSXSAVE
+/// SMEP SMAP. Others enable state that is not switched, or VMX.
+pub const CR4_GUEST: u64 = 0x0fff | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 20 | 1 << 21;
+/// CR4 as a guest starts with it: PAE.
+pub const CR4_START: u64 = 1 << 5;
+
+const _: () = assert!(CR4_GUEST & 1 << 13 == 0, "VMXE stays the hypervisor's");
+
+/// Returns a general-purpose register by its number in an exit qualification.
+pub fn register(registers: &Registers, index: usize) -> u64 {
+    let r = registers;
+    match index & 15 {
+        4 => instructions::read(GUEST_RSP),
+        0 => r.rax,
+        1 => r.rcx,
+        2 => r.rdx,
+        3 => r.rbx,
+        5 => r.rbp,
+        6 => r.rsi,
+        7 => r.rdi,
+        8 => r.r8,
+        9 => r.r9,
+        10 => r.r10,
+        11 => r.r11,
+        12 => r.r12,
+        13 => r.r13,
+        14 => r.r14,
+        _ => r.r15,
+    }
+}
+
+/// Sets a general-purpose register by its number in an exit qualification.
+pub fn set_register(registers: &mut Registers, index: usize, value: u64) {
+    let r = registers;
+    let to = match index & 15 {
+        4 => return instructions::write(GUEST_RSP, value),
+        0 => &mut r.rax,
+        1 => &mut r.rcx,
+        2 => &mut r.rdx,
+        3 => &mut r.rbx,
+        5 => &mut r.rbp,
+        6 => &mut r.rsi,
+        7 => &mut r.rdi,
+        8 => &mut r.r8,
+        9 => &mut r.r9,
+        10 => &mut r.r10,
+        11 => &mut r.r11,
+        12 => &mut r.r12,
+        13 => &mut r.r13,
+        14 => &mut r.r14,
+        _ => &mut r.r15,
+    };
+    *to = value;
+}
+
+/// Carries out the control-register access that exited, or refuses it with #GP.
+pub fn access(vcpu: &mut Vcpu, registers: &Registers) {
+    // SDM Vol. 3C, "Exit Qualification for Control-Register Accesses".
+    const MOV_TO: u64 = 0;
+    const CLTS: u64 = 2;
+    let qualification = instructions::read(EXIT_QUALIFICATION);
+    let kind = qualification >> 4 & 3;
+    let number = qualification & 15;
+    let shadow = instructions::read(CR0_SHADOW);
+    let wanted = match (kind, number) {
+        (CLTS, _) => instructions::read(GUEST_CR0) & !CR0_OWNED | shadow & CR0_OWNED & !TS,
+        (MOV_TO, 0) => register(registers, (qualification >> 8 & 15) as usize),
+        // CR4: only bits that are refused exit. CR8: there is no APIC. LMSW: nobody uses it.
+        _ => return vcpu.inject_general_protection(),
+    };
+    let must = PE | PG | NE;
+    if wanted & must != must || wanted >> 32 != 0 || (wanted & NW != 0 && wanted & CD == 0) {
+        return vcpu.inject_general_protection();
+    }
+    let lazy = if vcpu.is_extended_state_loaded { wanted & TS } else { TS };
+    instructions::write(GUEST_CR0, wanted & !CR0_OWNED | must | lazy);
+    instructions::write(CR0_SHADOW, wanted);
+    vcpu.advance();
+}

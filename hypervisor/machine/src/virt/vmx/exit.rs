@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! VM exits other than hypercalls: decoded, or dealt with on the spot.
+//!
+//! What concerns only the processor (extended state, system-call MSRs, CR0,
+//! debug registers, NMI) is carried out here and never reaches the kernel.
+
+use core::sync::atomic::Ordering;
+
+use sawmill_logic::platform::{Exit, Gpa, Registers, Tsc, VcpuHardware};
+
+use super::fields::{
+    CR0_SHADOW, EXIT_INTERRUPTION, EXIT_QUALIFICATION, GUEST_CR0, GUEST_PHYSICAL_ADDRESS, GUEST_RFLAGS, IDT_VECTORING,
+    IDT_VECTORING_ERROR,
+};
+use super::msr_access::{self, Access};
+use super::vcpu::Vcpu;
+use super::{control_registers, debug_registers, extended_state, instructions};
+use crate::apic::{self, local};
+use crate::cpu::area::Cpu;
+use crate::{epitaph, time};
+
+// SDM Vol. 3D, App. C, "VMX Basic Exit Reasons".
+const EXCEPTION_OR_NMI: u32 = 0;
+const EXTERNAL_INTERRUPT: u32 = 1;
+const TRIPLE_FAULT: u32 = 2;
+const INTERRUPT_WINDOW: u32 = 7;
+const CPUID: u32 = 10;
+const GETSEC: u32 = 11;
+const HLT: u32 = 12;
+const INVD: u32 = 13;
+const RDPMC: u32 = 15;
+const VMCLEAR: u32 = 19;
+const VMXON: u32 = 27;
+const CONTROL_REGISTER: u32 = 28;
+const DEBUG_REGISTER: u32 = 29;
+const IO: u32 = 30;
+const RDMSR: u32 = 31;
+const WRMSR: u32 = 32;
+const MWAIT: u32 = 36;
+const MONITOR: u32 = 39;
+const PAUSE: u32 = 40;
+const EPT_VIOLATION: u32 = 48;
+const EPT_MISCONFIGURATION: u32 = 49;
+const INVEPT: u32 = 50;
+const PREEMPTION_TIMER: u32 = 52;
+const INVVPID: u32 = 53;
+const WBINVD: u32 = 54;
+const XSETBV: u32 = 55;
+const VMFUNC: u32 = 59;
+
+const ENTRY_FAILED: u64 = 1 << 31;
+const VALID: u64 = 1 << 31;
+
+/// Turns an exit into what the kernel understands; none if the guest can go on at once.
+#[inline(never)]
+pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64, deadline: Tsc) -> Option<Exit> {
+    let qualification = instructions::read(EXIT_QUALIFICATION);
+    if reason & ENTRY_FAILED != 0 {
+        return Some(Exit::EntryFailure { reason: reason as u32, qualification });
+    }
+    let basic = reason as u32 & 0xffff;
+    let unknown = Some(Exit::Unknown { reason: basic, qualification });
+    let vectoring = instructions::read(IDT_VECTORING);
+    if vectoring & VALID != 0 {
+        // The exit interrupted the delivery of an event, which a guest must not lose.
+        vcpu.redeliver(vectoring, instructions::read(IDT_VECTORING_ERROR));
+    }
+    match basic {
+        EXCEPTION_OR_NMI => return exception(vcpu, cpu, unknown),
+        EXTERNAL_INTERRUPT => return interrupt(),
+        TRIPLE_FAULT => return Some(Exit::TripleFault),
+        INTERRUPT_WINDOW => return Some(Exit::InterruptWindow),
+        CPUID => return Some(Exit::Cpuid),
+        HLT => {
+            let interrupts_enabled = instructions::read(GUEST_RFLAGS) & 1 << 9 != 0;
+            return Some(Exit::Halt { interrupts_enabled });
+        }
+        INVD | PAUSE | WBINVD => return Some(Exit::Skip),
+        IO => return Some(port(qualification)),
+        EPT_VIOLATION => {
+            return Some(Exit::EptViolation { gpa: guest_physical_address(), access: qualification & 7 });
+        }
+        EPT_MISCONFIGURATION => return Some(Exit::EptMisconfiguration { gpa: guest_physical_address() }),
+        // The field holds 32 bits of ticks, so a far deadline takes several rounds.
+        PREEMPTION_TIMER => return (time::now() >= deadline.0).then_some(Exit::DeadlineReached),
+        CONTROL_REGISTER => control_registers::access(vcpu, registers),
+        RDPMC => vcpu.inject_general_protection(),
+        GETSEC | VMCLEAR..=VMXON | MWAIT | MONITOR | INVEPT | INVVPID | VMFUNC => vcpu.inject_invalid_opcode(),
+        DEBUG_REGISTER | RDMSR | WRMSR | XSETBV => {
+            let Some(state) = vcpu.state() else { return unknown };
+            match basic {
+                DEBUG_REGISTER => debug_registers::access(vcpu, state, registers),
+                RDMSR => {
+                    if let Access::NotOurs = msr_access::read(vcpu, state, registers) {
+                        return Some(Exit::MsrRead);
+                    }
+                }
+                WRMSR => {
+                    if let Access::NotOurs = msr_access::write(vcpu, state, registers) {
+                        return Some(Exit::MsrWrite);
+                    }
+                }
+                _ => set_extended_control(vcpu, state, registers),
+            }
+        }
+        _ => return unknown,
+    }
+    None
+}
+
+fn guest_physical_address() -> Gpa {
+    Gpa(instructions::read(GUEST_PHYSICAL_ADDRESS))
+}
+
+fn port(qualification: u64) -> Exit {
+    Exit::Port {
+        port: (qualification >> 16) as u16,
+        width: (qualification & 7) as u8 + 1,
+        is_input: qualification & 1 << 3 != 0,
+        is_string: qualification & 1 << 4 != 0,
+    }
+}
+
+/// Sorts an acknowledged interrupt: this crate's own are ended here.
+fn interrupt() -> Option<Exit> {
+    let vector = instructions::read(EXIT_INTERRUPTION) as u8;
+    match vector {
+        apic::SPURIOUS_VECTOR => None,
+        apic::TIMER_VECTOR => {
+            local::end_of_interrupt();
+            None
+        }
+        apic::KICK_VECTOR => {
+            local::end_of_interrupt();
+            Some(Exit::Kicked)
+        }
+        _ => Some(Exit::ExternalInterrupt { vector }),
+    }
+}
+
+fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>) -> Option<Exit> {
+    const NMI: u64 = 2;
+    const DEVICE_NOT_AVAILABLE: u64 = 7;
+    const MACHINE_CHECK: u64 = 18;
+    match instructions::read(EXIT_INTERRUPTION) & 0xff {
+        NMI => {
+            // NMIs stay blocked after such an exit until an IRET: take a software one through the NMI stub.
+            // SAFETY: vector 2 has a stub that counts and returns.
+            unsafe { core::arch::asm!("int 2") };
+            None
+        }
+        DEVICE_NOT_AVAILABLE => {
+            if instructions::read(CR0_SHADOW) & control_registers::TS != 0 {
+                // The guest set TS itself and wants this trap.
+                vcpu.inject_exception(DEVICE_NOT_AVAILABLE, false);
+                return None;
+            }
+            let (shared, state) = (super::shared()?, vcpu.state()?);
+            let xcr0 = state.xcr0.load(Ordering::Relaxed);
+            extended_state::take_over(cpu, vcpu.state_frame(), shared.extended_state_mask, xcr0);
+            vcpu.is_extended_state_loaded = true;
+            instructions::write(GUEST_CR0, instructions::read(GUEST_CR0) & !control_registers::TS);
+            None
+        }
+        MACHINE_CHECK => epitaph::machine_check(),
+        _ => unknown,
+    }
+}
+
+fn set_extended_control(vcpu: &mut Vcpu, state: &super::switch::State, registers: &Registers) {
+    let mask = super::shared().map_or(0, |shared| shared.extended_state_mask);
+    let value = registers.rdx << 32 | registers.rax & 0xffff_ffff;
+    if registers.rcx & 0xffff_ffff != 0 || !extended_state::is_valid_xcr0(value, mask) {
+        return vcpu.inject_general_protection();
+    }
+    state.xcr0.store(value, Ordering::Relaxed);
+    extended_state::set_xcr0(value);
+    vcpu.advance();
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The VMX instructions, with their failures as values.
+//!
+//! Own wrappers: those of the `x86` crate read the flags in a second assembly
+//! block (PACKAGES.md 1.1), which costs three instructions on each exit.
+
+use core::arch::asm;
+
+use super::fields;
+
+/// Why a VMX instruction failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VmxError {
+    /// There is no current VMCS.
+    Invalid,
+    /// The VM-instruction error of the current VMCS.
+    Failed(u32),
+}
+
+impl VmxError {
+    /// Returns what the manual says about the error.
+    pub fn text(self) -> &'static str {
+        // SDM Vol. 3C, "VM-Instruction Error Numbers".
+        match self {
+            VmxError::Invalid => "no current VMCS",
+            VmxError::Failed(1) => "VMCALL in root mode",
+            VmxError::Failed(2) => "VMCLEAR with invalid address",
+            VmxError::Failed(4) => "VMLAUNCH with a VMCS that is not clear",
+            VmxError::Failed(5) => "VMRESUME with a VMCS that was not launched",
+            VmxError::Failed(7) => "VM entry with invalid control fields",
+            VmxError::Failed(8) => "VM entry with invalid host state",
+            VmxError::Failed(9) => "VMPTRLD with invalid address",
+            VmxError::Failed(11) => "VMPTRLD with a wrong revision",
+            VmxError::Failed(12) => "VMREAD or VMWRITE of a field that does not exist",
+            VmxError::Failed(13) => "VMWRITE to a read-only field",
+            VmxError::Failed(26) => "VM entry with events blocked by MOV SS",
+            VmxError::Failed(28) => "invalid operand of INVEPT or INVVPID",
+            VmxError::Failed(_) => "another VM-instruction error",
+        }
+    }
+}
+
+fn result(is_failed: u8) -> Result<(), VmxError> {
+    if is_failed == 0 {
+        return Ok(());
+    }
+    // The error field exists only if there is a current VMCS; without one the read fails too and leaves zero.
+    match read(fields::VM_INSTRUCTION_ERROR) {
+        0 => Err(VmxError::Invalid),
+        error => Err(VmxError::Failed(error as u32)),
+    }
+}
+
+macro_rules! with_address {
+    ($(#[$documentation:meta])* $name:ident $instruction:literal) => {
+        $(#[$documentation])*
+        ///
+        /// # Errors
+        /// What the processor says.
+        #[inline]
+        pub fn $name(address: u64) -> Result<(), VmxError> {
+            let is_failed: u8;
+            // SAFETY: VMX operation is possible here (`enable_processor`); `address` is a frame that this crate or
+            // the kernel's frame allocator set aside for this; the operand is read only.
+            unsafe {
+                asm!(concat!($instruction, " [{}]"), "setna {}", in(reg) &raw const address, out(reg_byte) is_failed,
+                    options(nostack));
+            }
+            result(is_failed)
+        }
+    };
+}
+
+with_address!(/** Enters VMX operation with this page. */ enter_operation "vmxon");
+with_address!(/** Makes a VMCS inactive and clear. */ clear "vmclear");
+with_address!(/** Makes a VMCS current. */ load "vmptrld");
+
+/// Reads a field of the current VMCS; 0 if there is none.
+#[inline(always)]
+pub fn read<F: fields::Field>(field: F) -> u64 {
+    let value: u64;
+    // SAFETY: in VMX operation; reading a field of the current VMCS has no side effect. A failure leaves the
+    // register, which was zeroed, as it is.
+    unsafe {
+        asm!("vmread {value}, {field}", field = in(reg) u64::from(field.encoding()), value = inout(reg) 0u64 => value,
+            options(nostack));
+    }
+    value
+}
+
+/// Writes a field that `vcpu::initialize` has written before, which cannot fail.
+#[inline(always)]
+pub fn write(field: fields::Writable, value: u64) {
+    // SAFETY: in VMX operation; a field of a guest's VMCS does not concern root mode until the next entry, which
+    // checks guest state and controls; host state is written by `write_checked` only.
+    unsafe {
+        asm!("vmwrite {field}, {value}", field = in(reg) u64::from(field.0), value = in(reg) value, options(nostack));
+    }
+}
+
+/// Writes a field of the current VMCS.
+///
+/// # Errors
+/// When the field does not exist on this processor.
+pub fn write_checked(field: fields::Writable, value: u64) -> Result<(), VmxError> {
+    let is_failed: u8;
+    // SAFETY: as for `write`; host state comes from this crate's own tables.
+    unsafe {
+        asm!("vmwrite {field}, {value}", "setna {failed}", field = in(reg) u64::from(field.0), value = in(reg) value,
+            failed = out(reg_byte) is_failed, options(nostack));
+    }
+    result(is_failed)
+}
+
+#[repr(C, align(16))]
+struct Descriptor([u64; 2]);
+
+/// Drops translations under an EPT pointer (kind 1), or under all (kind 2).
+pub fn invalidate_ept(kind: u64, ept_pointer: u64) {
+    let descriptor = Descriptor([ept_pointer, 0]);
+    // SAFETY: dropping translations is always allowed; the kinds used were found in the capability MSR.
+    unsafe { asm!("invept {}, [{}]", in(reg) kind, in(reg) &raw const descriptor, options(nostack)) };
+}
+
+/// Drops all translations tagged with any VPID.
+pub fn invalidate_all_vpids() {
+    const ALL_CONTEXTS: u64 = 2;
+    let descriptor = Descriptor([0, 0]);
+    // SAFETY: as for `invalidate_ept`.
+    unsafe { asm!("invvpid {}, [{}]", in(reg) ALL_CONTEXTS, in(reg) &raw const descriptor, options(nostack)) };
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A vCPU on VT-x: one VMCS, one frame of switched state.
+//!
+//! Key type [`Vcpu`]. Used on one CPU; its VMCS is made current by whichever
+//! method needs it. The way from `enter` to the guest and back is the path
+//! that every call takes twice, so it reads and writes no field twice.
+
+use core::arch::asm;
+use core::sync::atomic::Ordering;
+
+use sawmill_logic::platform::{CpuIndex, EntryState, Exit, HardwareError, Hpa, Registers, Tsc, VcpuHardware};
+
+use super::fields::{
+    CR4_SHADOW, ENTRY_ERROR_CODE, ENTRY_INSTRUCTION_LENGTH, ENTRY_INTERRUPTION, EXIT_REASON, GUEST_CR4,
+    GUEST_INTERRUPTIBILITY, GUEST_RFLAGS, GUEST_RIP, GUEST_SS_ACCESS, INSTRUCTION_LENGTH, IO_BITMAP_A, IO_BITMAP_B,
+    PREEMPTION_TIMER, PRIMARY_CONTROLS,
+};
+use super::instructions::{self, VmxError};
+use super::setup::{self, Identity};
+use super::switch::{self, State};
+use super::{bitmaps, control_registers, controls, exit, extended_state};
+use crate::cpu::area::{self, Cpu};
+use crate::time;
+
+/// Frames of a vCPU: VMCS, and switched plus extended state.
+pub const FRAMES: usize = 2;
+
+/// Blocking by STI and by MOV SS.
+const BLOCKED_FOR_ONE_INSTRUCTION: u64 = 3;
+const INTERRUPTS_ENABLED: u64 = 1 << 9;
+
+/// Where a vCPU is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Its VMCS is empty.
+    Created,
+    /// Its VMCS is filled.
+    Filled,
+    /// It was in the guest: resume rather than launch.
+    Launched,
+    /// It gave up its frames.
+    Retired,
+}
+
+/// The hardware half of a vCPU.
+pub struct Vcpu {
+    vmcs: u64,
+    state: u64,
+    phase: Phase,
+    /// The preemption timer holds something else than its maximum.
+    is_timer_armed: bool,
+    /// CR0.TS is clear in the VMCS: valid only while this CPU's extended state is this vCPU's.
+    pub(super) is_extended_state_loaded: bool,
+    /// Preemption timer ticks are TSC ticks shifted by this.
+    timer_shift: u32,
+    /// Primary controls as they are in the VMCS.
+    primary_controls: u32,
+    identity: Identity,
+    entry: EntryState,
+    cpu: CpuIndex,
+}
+
+/// Whether all upper bits of an address equal bit 47.
+pub fn is_canonical(address: u64) -> bool {
+    (address as i64) << 16 >> 16 == address as i64
+}
+
+impl Vcpu {
+    /// Makes a vCPU in two zeroed frames that the kernel set aside for it.
+    ///
+    /// # Errors
+    /// When the frames are too few or VT-x is not initialized.
+    pub fn new(cpu: CpuIndex, ept_root: Hpa, vpid: u16, frames: &[Hpa]) -> Result<Vcpu, HardwareError> {
+        let (Some(shared), &[vmcs, state]) = (super::shared(), frames) else { return Err(HardwareError) };
+        crate::memory::physical::write(vmcs, shared.revision.into());
+        extended_state::initialize_area(state.0);
+        let fresh = switch::at(state.0).ok_or(HardwareError)?;
+        fresh.xcr0.store(extended_state::XCR0_RESET, Ordering::Relaxed);
+        Ok(Vcpu {
+            vmcs: vmcs.0,
+            state: state.0,
+            phase: Phase::Created,
+            is_timer_armed: true,
+            is_extended_state_loaded: false,
+            timer_shift: shared.timer_shift,
+            primary_controls: shared.controls.primary,
+            identity: Identity { ept_root: ept_root.0, vpid, io_bitmaps: [bitmaps::io_bitmap(); 2] },
+            entry: EntryState::default(),
+            cpu,
+        })
+    }
+
+    /// Returns the switched state.
+    pub(super) fn state(&self) -> Option<&'static State> {
+        switch::at(self.state)
+    }
+
+    /// Address of the frame with the switched state.
+    pub(super) fn state_frame(&self) -> u64 {
+        self.state
+    }
+
+    /// Makes its VMCS the one that field accesses mean.
+    #[inline(always)]
+    fn select(&self) {
+        let cpu = area::current();
+        if cpu.current_vmcs.load(Ordering::Relaxed) != self.vmcs {
+            self.load(cpu);
+        }
+    }
+
+    #[inline(always)]
+    fn load(&self, cpu: &Cpu) {
+        // Fails only for a frame that is no VMCS; then nothing is current, and the next entry fails with VMfailInvalid.
+        if instructions::load(self.vmcs).is_ok() {
+            cpu.current_vmcs.store(self.vmcs, Ordering::Relaxed);
+        }
+    }
+
+    /// Brings its registers in after another vCPU ran here.
+    #[inline]
+    fn switch_in(&mut self, cpu: &Cpu) -> Result<(), VmxError> {
+        self.select();
+        if self.phase == Phase::Created {
+            self.fill(cpu)?;
+        }
+        cpu.last_vpid.store(self.identity.vpid.into(), Ordering::Relaxed);
+        if let Some(state) = switch::at(self.state) {
+            switch::switch(cpu, state);
+        }
+        if self.is_extended_state_loaded && cpu.extended_state_owner.load(Ordering::Relaxed) != self.state {
+            self.is_extended_state_loaded = false;
+            let cr0 = instructions::read(super::fields::GUEST_CR0);
+            instructions::write(super::fields::GUEST_CR0, cr0 | control_registers::TS);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn fill(&mut self, cpu: &Cpu) -> Result<(), VmxError> {
+        let shared = super::shared().ok_or(VmxError::Invalid)?;
+        // The frame may have been a VMCS before, on another CPU even: clear it, then make it current.
+        cpu.current_vmcs.store(0, Ordering::Relaxed);
+        instructions::clear(self.vmcs)?;
+        instructions::load(self.vmcs)?;
+        cpu.current_vmcs.store(self.vmcs, Ordering::Relaxed);
+        setup::fill(shared, cpu, &self.identity, self.entry)?;
+        instructions::write_checked(PREEMPTION_TIMER, u32::MAX.into())?;
+        self.is_timer_armed = false;
+        instructions::invalidate_all_vpids();
+        self.phase = Phase::Filled;
+        Ok(())
+    }
+
+    /// Sets the preemption timer.
+    #[inline(always)]
+    fn arm(&mut self, deadline: Tsc) {
+        if deadline != Tsc::NEVER {
+            let ticks = deadline.0.saturating_sub(time::now()) >> self.timer_shift;
+            instructions::write(PREEMPTION_TIMER, ticks.min(u32::MAX.into()));
+            self.is_timer_armed = true;
+        } else if self.is_timer_armed {
+            instructions::write(PREEMPTION_TIMER, u32::MAX.into());
+            self.is_timer_armed = false;
+        }
+    }
+
+    /// Enters the guest; false if the instruction failed.
+    #[inline(always)]
+    fn run(&mut self, registers: &mut Registers) -> bool {
+        let has_failed: u64;
+        // SAFETY: (1) the VMCS of this vCPU is current and its host state, filled by `setup`, returns to `vmx_exit`
+        // on this CPU, which restores stack, RBX and RBP and comes back here; (2) all other registers are declared
+        // as lost; (3) `registers` is exclusive and outlives the guest's run; (4) guest memory is apart by EPT.
+        unsafe {
+            asm!(
+                "call vmx_enter",
+                inout("rdi") registers as *mut Registers => _,
+                inout("esi") u32::from(self.phase == Phase::Launched) => _,
+                out("rax") has_failed, out("rcx") _, out("rdx") _, out("r8") _, out("r9") _, out("r10") _,
+                out("r11") _, out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+            );
+        }
+        has_failed == 0
+    }
+
+    /// Puts back an event whose delivery the exit interrupted.
+    pub(super) fn redeliver(&self, information: u64, error_code: u64) {
+        const NMI_UNBLOCKING: u64 = 1 << 12;
+        instructions::write(ENTRY_INTERRUPTION, information & !NMI_UNBLOCKING);
+        instructions::write(ENTRY_ERROR_CODE, error_code);
+        instructions::write(ENTRY_INSTRUCTION_LENGTH, instructions::read(INSTRUCTION_LENGTH));
+    }
+
+    /// Injects a hardware exception, with error code 0 if it has one.
+    pub(super) fn inject_exception(&mut self, vector: u64, has_error_code: bool) {
+        const VALID_EXCEPTION: u64 = 1 << 31 | 3 << 8;
+        const WITH_ERROR_CODE: u64 = 1 << 11;
+        self.select();
+        let flag = if has_error_code { WITH_ERROR_CODE } else { 0 };
+        instructions::write(ENTRY_ERROR_CODE, 0);
+        instructions::write(ENTRY_INTERRUPTION, VALID_EXCEPTION | flag | vector);
+    }
+
+    fn entry_failure(&self) -> Exit {
+        let error = instructions::read(super::fields::VM_INSTRUCTION_ERROR) as u32;
+        let failure = if error == 0 { VmxError::Invalid } else { VmxError::Failed(error) };
+        crate::log!("VM entry of tag {} failed: {}", self.identity.vpid, failure.text());
+        Exit::EntryFailure { reason: error, qualification: 0 }
+    }
+}
+
+impl VcpuHardware for Vcpu {
+    fn start(&mut self, state: EntryState) {
+        self.entry = state;
+    }
+
+    #[inline]
+    fn enter(&mut self, registers: &mut Registers, deadline: Tsc) -> Exit {
+        // What EXIT_REASON holds after a VMCALL.
+        const VMCALL: u64 = 18;
+        let cpu = area::current();
+        loop {
+            if cpu.loaded_state.load(Ordering::Relaxed) != self.state {
+                if self.phase == Phase::Retired || !is_canonical(self.entry.rip) || self.switch_in(cpu).is_err() {
+                    return self.entry_failure();
+                }
+            } else {
+                self.select();
+            }
+            self.arm(deadline);
+            if !self.run(registers) {
+                return self.entry_failure();
+            }
+            self.phase = Phase::Launched;
+            let reason = instructions::read(EXIT_REASON);
+            if reason == VMCALL {
+                return Exit::Hypercall;
+            }
+            if let Some(exit) = exit::decode(self, cpu, registers, reason, deadline) {
+                return exit;
+            }
+        }
+    }
+
+    #[inline]
+    fn privilege_level(&self) -> u8 {
+        self.select();
+        (instructions::read(GUEST_SS_ACCESS) >> 5 & 3) as u8
+    }
+
+    fn rip(&self) -> u64 {
+        self.select();
+        instructions::read(GUEST_RIP)
+    }
+
+    #[inline]
+    fn advance(&mut self) {
+        self.select();
+        let rip = instructions::read(GUEST_RIP) + instructions::read(INSTRUCTION_LENGTH);
+        instructions::write(GUEST_RIP, rip);
+        let blocking = instructions::read(GUEST_INTERRUPTIBILITY);
+        if blocking & BLOCKED_FOR_ONE_INSTRUCTION != 0 {
+            instructions::write(GUEST_INTERRUPTIBILITY, blocking & !BLOCKED_FOR_ONE_INSTRUCTION);
+        }
+    }
+
+    #[inline]
+    fn can_take_interrupt(&self) -> bool {
+        const VALID: u64 = 1 << 31;
+        self.select();
+        instructions::read(GUEST_RFLAGS) & INTERRUPTS_ENABLED != 0
+            && instructions::read(GUEST_INTERRUPTIBILITY) & BLOCKED_FOR_ONE_INSTRUCTION == 0
+            && instructions::read(ENTRY_INTERRUPTION) & VALID == 0
+    }
+
+    fn inject_interrupt(&mut self, vector: u8) {
+        const VALID_EXTERNAL: u64 = 1 << 31;
+        self.select();
+        instructions::write(ENTRY_INTERRUPTION, VALID_EXTERNAL | u64::from(vector));
+    }
+
+    fn inject_general_protection(&mut self) {
+        self.inject_exception(13, true);
+    }
+
+    fn inject_invalid_opcode(&mut self) {
+        self.inject_exception(6, false);
+    }
+
+    #[inline]
+    fn set_interrupt_window(&mut self, is_wanted: bool) {
+        let window = if is_wanted { controls::INTERRUPT_WINDOW } else { 0 };
+        let wanted = self.primary_controls & !controls::INTERRUPT_WINDOW | window;
+        if wanted != self.primary_controls {
+            self.select();
+            self.primary_controls = wanted;
+            instructions::write(PRIMARY_CONTROLS, wanted.into());
+        }
+    }
+
+    fn cr4(&self) -> u64 {
+        self.select();
+        let owned = !control_registers::CR4_GUEST;
+        instructions::read(GUEST_CR4) & !owned | instructions::read(CR4_SHADOW) & owned
+    }
+
+    fn set_port_bitmaps(&mut self, bitmaps: [Hpa; 2]) {
+        self.identity.io_bitmaps = bitmaps.map(|Hpa(address)| address);
+        if self.phase != Phase::Created {
+            self.select();
+            instructions::write(IO_BITMAP_A, bitmaps[0].0);
+            instructions::write(IO_BITMAP_B, bitmaps[1].0);
+        }
+    }
+
+    fn retire(&mut self) {
+        let cpu = area::current();
+        debug_assert_eq!(cpu.index.load(Ordering::Relaxed), self.cpu.0, "a vCPU retires where it ran");
+        // A clear VMCS can be cleared again; failure would mean that the frame is no VMCS, and then nothing is held.
+        let _ = instructions::clear(self.vmcs);
+        // Nobody else touches these words of this CPU: plain comparisons suffice.
+        for (word, own) in [
+            (&cpu.current_vmcs, self.vmcs),
+            (&cpu.loaded_state, self.state),
+            (&cpu.extended_state_owner, self.state),
+        ] {
+            if word.load(Ordering::Relaxed) == own {
+                word.store(0, Ordering::Relaxed);
+            }
+        }
+        self.phase = Phase::Retired;
+    }
+}
