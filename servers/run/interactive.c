@@ -5,6 +5,7 @@
 #include "init.h"
 
 static int terminal = -1;
+static int shell_pid;
 
 static void set_size(int rows, int columns)
 {
@@ -17,6 +18,8 @@ static void handle(unsigned char kind, const unsigned char *payload, unsigned in
 {
 	if (kind == RUN_TERMINAL_SIZE && length == 4)
 		set_size(payload[0] | payload[1] << 8, payload[2] | payload[3] << 8);
+	if (kind == RUN_KILL && length == 1 && shell_pid > 0)
+		kill(shell_pid, payload[0]);
 }
 
 static void start(const struct spec *spec)
@@ -40,24 +43,24 @@ struct outcome interactive_run(const struct spec *spec)
 {
 	struct outcome outcome = { RUN_EXITED, 126 };
 	struct pollfd waits[2];
-	int pid, watch;
+	int watch;
 
 	terminal = open(spec->terminal, O_RDWR | O_NOCTTY);
 	if (terminal < 0)
 		return outcome;
 	my_syscall3(__NR_fcntl, terminal, SET_DESCRIPTOR_FLAGS, CLOSE_ON_EXEC_FLAG);
 	set_size(spec->rows, spec->columns);
-	pid = fork();
-	if (pid == 0)
+	shell_pid = fork();
+	if (shell_pid == 0)
 		start(spec);
-	watch = child_watch(pid);
-	while (pid > 0) {
+	watch = child_watch(shell_pid);
+	while (shell_pid > 0) {
 		waits[0] = (struct pollfd){ .fd = channel_fd(), .events = POLLIN };
 		waits[1] = (struct pollfd){ .fd = watch, .events = POLLIN };
 		sys_poll(waits, 2, watch < 0 ? REAP_PACE_MS : -1);
 		if (waits[0].revents & POLLIN)
 			frame_receive(handle);
-		if (child_reap(pid, &outcome))
+		if (child_reap(shell_pid, &outcome))
 			break;
 	}
 	my_syscall3(__NR_ioctl, terminal, TCSBRK, 1);

@@ -15,6 +15,7 @@ mod paths;
 mod progress;
 mod release;
 mod rootfs;
+mod run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ enum Task {
     },
     /// Makes a bootable ISO for BIOS, UEFI and USB sticks.
     Image(release::Options),
+    /// Boots the multiserver: an interactive shell, or one program.
+    Run(run::Options),
     /// Makes an ext2 image with a minimal Debian.
     Rootfs {
         /// The image to write.
@@ -90,7 +93,17 @@ fn dispatch(task: Task) -> Result<ExitCode> {
         }
         Task::Build { system } => release::build(&system)?,
         Task::Image(options) => release::image(&options)?,
+        Task::Run(options) => return Ok(run_status(&options)),
         Task::Rootfs { out, size, packages } => rootfs::debian(&out, &size, &packages)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The exit status of a run: that of the program, or one that says that the system failed.
+fn run_status(options: &run::Options) -> ExitCode {
+    let status = run::run(options).unwrap_or_else(|error| {
+        eprintln!("sawmill: the system failed: {error:#}");
+        run::SYSTEM_FAILURE
+    });
+    ExitCode::from(status)
 }

@@ -18,9 +18,8 @@ use crate::progress::{self, Phase};
 const REVISION: &str = "2";
 const BUSYBOX: &str = "/bin/busybox";
 const BUSYBOX_IMAGE_SIZE: &str = "32M";
-const DIRECTORIES: [&str; 14] = [
-    "bin", "dev", "etc", "home", "mnt", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin", "usr/sbin", "var/tmp",
-];
+const DIRECTORIES: [&str; 14] =
+    ["bin", "dev", "etc", "home", "mnt", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin", "usr/sbin", "var/tmp"];
 const FILES: [(&str, &str); 4] = [
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
@@ -170,9 +169,9 @@ fn debian_sources(release: &str) -> Result<String> {
     for file in files {
         let Ok(text) = std::fs::read_to_string(&file) else { continue };
         if file.extension().is_some_and(|extension| extension == "sources") {
-            let found = text.split("\n\n").filter(|stanza| {
-                stanza.lines().any(|line| line.strip_prefix("Suites:").is_some_and(is_debian))
-            });
+            let found = text
+                .split("\n\n")
+                .filter(|stanza| stanza.lines().any(|line| line.strip_prefix("Suites:").is_some_and(is_debian)));
             stanzas.extend(found.map(str::to_owned));
         } else {
             let lines = text.lines().filter(|line| line.starts_with("deb ") && is_debian(line));

@@ -6,7 +6,7 @@ use super::results::{Row, Side};
 
 /// `12,345`, or one decimal below ten.
 pub fn number(value: f64) -> String {
-    if value.abs() < 9.95 {
+    if value != 0.0 && value.abs() < 9.95 {
         return format!("{value:.1}");
     }
     let digits = format!("{value:.0}");
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        assert_eq!(number(0.0), "0.0");
+        assert_eq!(number(0.0), "0");
         assert_eq!(number(9.94), "9.9");
         assert_eq!(number(200.4), "200");
         assert_eq!(number(65_000.0), "65,000");

@@ -14,6 +14,9 @@ const STOCK: RGBColor = RGBColor(0x1b, 0x6c, 0xa8);
 const OURS: RGBColor = RGBColor(0xc4, 0x45, 0x1c);
 const PAPER: RGBColor = RGBColor(0x77, 0x77, 0x77);
 
+/// A ratio above this gets the warmer colour.
+const NOTICEABLE: f64 = 1.10;
+
 /// Cycles of the paper's cached 4 KB re-read.
 const PAPER_POINTS: [(&str, f64); 3] =
     [("paper: monolithic Linux", 3000.0), ("paper: SawMill", 3500.0), ("paper: Linux on L4", 4200.0)];
@@ -122,7 +125,7 @@ pub fn ratios(rows: &[Row]) -> Result<Option<String>> {
             .map_err(plot_error)?;
         for (index, (title, ratio)) in bars.iter().enumerate() {
             let top = index as f64;
-            let colour = if *ratio > 1.0 { OURS } else { STOCK };
+            let colour = if *ratio > NOTICEABLE { OURS } else { STOCK };
             let bar = Rectangle::new([(0.0, top + 0.2), (*ratio, top + 0.8)], colour.filled());
             chart.draw_series([bar]).map_err(plot_error)?;
             let figure = Text::new(format!("{ratio:.2}"), (*ratio + right * 0.01, top + 0.22), (FONT, 12).into_font());

@@ -10,6 +10,9 @@ use sawmill_proto::system::{ImageKind, System};
 use super::{Content, Entry, Module, Protocol};
 use crate::{build, linux};
 
+/// Ids below belong to the hypervisor and root.
+const FIRST_PARTITION: usize = 2;
+
 /// Changes of one run to a system description, and to the hypervisor's command line.
 #[derive(Debug, Clone, Default)]
 pub struct Tuning {
@@ -30,6 +33,8 @@ pub struct Parts {
     pub entry: Entry,
     /// Names by partition id; 0 is the hypervisor.
     pub names: Vec<String>,
+    /// The id of the partition with the terminal.
+    pub foreground: u8,
 }
 
 /// Compiles the description, builds all it names, and puts the boot entry together.
@@ -66,7 +71,8 @@ pub fn parts(description: &Path, tuning: &Tuning) -> Result<Parts> {
     };
     let mut names = vec!["hypervisor".to_owned(), "root".to_owned()];
     names.extend(system.partitions.iter().map(|partition| partition.name.to_string()));
-    Ok(Parts { entry, names })
+    let foreground = system.partitions.iter().position(|partition| partition.is_foreground).unwrap_or(0);
+    Ok(Parts { entry, foreground: u8::try_from(foreground + FIRST_PARTITION)?, names })
 }
 
 /// Whether a system starts without a file.

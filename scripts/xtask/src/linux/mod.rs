@@ -60,7 +60,6 @@ pub enum Flavour {
 /// What one kernel is made from.
 #[derive(Debug)]
 pub struct Recipe {
-    name: String,
     flavour: Flavour,
     fragment: PathBuf,
 }
@@ -72,7 +71,7 @@ impl Recipe {
             bail!("there is no kernel `{name}`: {} does not exist", fragment.display());
         }
         let flavour = if name == "stock" { Flavour::Stock } else { Flavour::Partition };
-        Ok(Self { name: name.to_owned(), flavour, fragment })
+        Ok(Self { flavour, fragment })
     }
 }
 

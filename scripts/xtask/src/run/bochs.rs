@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Bochs: its configuration and command line.
+//!
+//! Debian's Bochs is the debugger build: it starts the machine on the command `c`. `clock: sync=none` makes
+//! the time stamp counter count instructions.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::emulator::Ports;
+use super::options::Hardware;
+use crate::paths::Scratch;
+
+const INSTRUCTIONS_PER_SECOND: u32 = 80_000_000;
+const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
+const VGA_BIOS: &str = "/usr/share/bochs/VGABIOS-lgpl-latest";
+
+/// The command that boots `iso` with the serial ports `ports`.
+pub fn command(
+    hardware: &Hardware,
+    iso: &Path,
+    disk: Option<&Path>,
+    ports: &Ports,
+    scratch: &Scratch,
+) -> Result<Command> {
+    let model = &hardware.cpu_model;
+    let cpus = hardware.cpus;
+    let mut text = format!(
+        "cpu: model={model}, count={cpus}, ips={INSTRUCTIONS_PER_SECOND}, reset_on_triple_fault=0\n\
+         megs: {}\nromimage: file={BIOS}\nvgaromimage: file={VGA_BIOS}\n\
+         clock: sync=none\ndisplay_library: rfb, options=\"timeout=0\"\nspeaker: enabled=0\n\
+         boot: cdrom\nata1-master: type=cdrom, path={}, status=inserted\n",
+        hardware.memory_mib,
+        iso.display()
+    );
+    if let Some(disk) = disk {
+        writeln!(text, "ata0-master: type=disk, mode=flat, path={}", disk.display())?;
+    }
+    for index in 0..ports.count() {
+        writeln!(text, "com{}: enabled=1, mode=socket-client, dev=127.0.0.1:{}", index + 1, ports.number(index)?)?;
+    }
+    let log = scratch.join("bochs.log");
+    writeln!(text, "log: {}\npanic: action=fatal\nerror: action=report\ninfo: action=ignore", log.display())?;
+
+    let (configuration, commands) = (scratch.join("bochsrc"), scratch.join("commands"));
+    std::fs::write(&configuration, text)?;
+    std::fs::write(&commands, "c\n")?;
+    let mut command = Command::new("bochs");
+    command.current_dir(scratch.path()).arg("-q").arg("-f").arg(configuration).arg("-rc").arg(commands);
+    Ok(command)
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The emulator's process: it never outlives the run, and its serial ports are sockets of this process.
+//!
+//! The emulator connects to listeners of ours, so that no port number has to be guessed and runs can go on
+//! beside each other.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::session::Event;
+use crate::command;
+
+/// The emulator opens its serial ports at start; a loaded machine may need a while.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+
+/// Listeners for the serial ports of a machine that is about to start.
+#[derive(Debug)]
+pub struct Ports(Vec<TcpListener>);
+
+impl Ports {
+    /// Opens `count` listeners.
+    pub fn open(count: usize) -> Result<Self> {
+        let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen for the serial port");
+        (0..count).map(|_| listen()).collect::<Result<_>>().map(Self)
+    }
+
+    /// The TCP port of serial port `index`.
+    pub fn number(&self, index: usize) -> Result<u16> {
+        Ok(self.0.get(index).context("there is no such serial port")?.local_addr()?.port())
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A running emulator.
+#[derive(Debug)]
+pub struct Emulator {
+    child: Child,
+    output: PathBuf,
+    lines: Vec<TcpStream>,
+}
+
+impl Emulator {
+    /// Starts `command`; what it says goes to `output`, what its serial ports say becomes events.
+    pub fn start(mut command: Command, ports: &Ports, output: &Path, events: &Sender<Event>) -> Result<Self> {
+        let file = File::create(output)?;
+        command.stdin(Stdio::null()).stderr(file.try_clone()?).stdout(file);
+        // Signals from the terminal are for this process, which ends the emulator itself.
+        command.process_group(0);
+        // SAFETY: the closure only makes one system call, which is allowed between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                Ok(())
+            });
+        }
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command.spawn().with_context(|| format!("cannot run `{name}`: is it installed?"))?;
+        let mut emulator = Self { child, output: output.to_path_buf(), lines: Vec::new() };
+        for (index, listener) in ports.0.iter().enumerate() {
+            let line = emulator.accept(listener)?;
+            line.set_nodelay(true)?;
+            read_line(line.try_clone()?, index, events.clone());
+            emulator.lines.push(line);
+        }
+        Ok(emulator)
+    }
+
+    fn accept(&mut self, listener: &TcpListener) -> Result<TcpStream> {
+        listener.set_nonblocking(true)?;
+        let started = Instant::now();
+        loop {
+            match listener.accept() {
+                Ok((line, _)) => {
+                    line.set_nonblocking(false)?;
+                    return Ok(line);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error).context("cannot accept the serial port"),
+            }
+            if self.has_ended()? {
+                bail!("the emulator ended at once; it said:\n{}", command::tail(&self.output)?);
+            }
+            if started.elapsed() > CONNECT_LIMIT {
+                bail!("the emulator does not open its serial port; it said:\n{}", command::tail(&self.output)?);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Sends bytes to serial port `index`.
+    pub fn send(&mut self, index: usize, bytes: &[u8]) -> Result<()> {
+        use std::io::Write;
+        self.lines.get_mut(index).context("there is no such serial port")?.write_all(bytes)?;
+        Ok(())
+    }
+
+    /// Whether the process is gone.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// The last lines it said itself.
+    pub fn words(&self) -> String {
+        command::tail(&self.output).unwrap_or_default()
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // It may be gone already; then both calls do nothing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_line(mut line: TcpStream, index: usize, events: Sender<Event>) {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        loop {
+            match line.read(&mut buffer) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => {
+                    if events.send(Event::Serial(index, buffer[..length].to_vec())).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        // Nobody may listen any more: then the run is over.
+        let _ = events.send(Event::SerialClosed);
+    });
+}

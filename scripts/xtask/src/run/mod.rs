@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `xtask run`: boots a system, connects it to this terminal, and reports the program's result.
+
+mod bochs;
+mod channel;
+pub mod choose;
+mod console;
+mod disk;
+pub mod emulator;
+mod input;
+mod log;
+mod mux;
+pub mod options;
+mod outcome;
+mod prepare;
+pub mod qemu;
+pub mod session;
+mod signals;
+mod terminal;
+mod wire;
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::paths::Scratch;
+use crate::progress;
+use crate::rootfs;
+use choose::{Choice, Machine};
+use console::Console;
+use disk::{Changes, Disk};
+use emulator::{Emulator, Ports};
+use log::Log;
+pub use options::Options;
+pub use outcome::{Outcome, SYSTEM_FAILURE};
+use session::{Limits, Session, Style};
+
+/// From the emulator's start to init's first word, at most.
+const BOOT_LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs and returns the exit status.
+pub fn run(options: &Options) -> Result<u8> {
+    let choice = choose::machine(options.machine);
+    if !options.is_interactive() && !options.verbose {
+        progress::set_quiet();
+    }
+    let scratch = Scratch::new("run")?;
+    let (image, changes) = match &options.disk {
+        Some(image) if options.snapshot => (image.clone(), Changes::Dropped),
+        Some(image) => (image.clone(), Changes::Kept),
+        None => (rootfs::busybox()?, Changes::Dropped),
+    };
+    let disk = Disk::prepare(&image, changes, &scratch)?;
+    let boot = prepare::boot(options, choice.machine, &scratch)?;
+
+    let mut log = Log::new(options.log.as_deref(), options.verbose, boot.names)?;
+    announce(options, &choice, &mut log);
+    let outcome = boot_and_judge(options, choice.machine, boot.wire, &boot.iso, &disk, &scratch, &mut log)?;
+    explain(&outcome, &mut log);
+    if matches!(outcome, Outcome::Exited(_) | Outcome::Signaled(_)) {
+        for file in &options.copy_out {
+            disk.copy_out(&file.guest, &file.host)?;
+        }
+    }
+    Ok(outcome.status())
+}
+
+fn announce(options: &Options, choice: &Choice, log: &mut Log) {
+    let name = match choice.machine {
+        Machine::Qemu => "QEMU/KVM",
+        Machine::Bochs => "Bochs",
+    };
+    let line = format!("machine: {name} with {} CPU(s), {} MiB ({})", options.cpus, options.memory, choice.reason);
+    // A program's standard error is its own; people at a terminal still want to know.
+    if options.is_interactive() || std::io::stderr().is_terminal() {
+        eprintln!("{line}");
+        if options.is_interactive() {
+            eprintln!("Ctrl-] ends the run");
+        }
+    }
+    log.note(&line);
+}
+
+fn boot_and_judge(
+    options: &Options,
+    machine: Machine,
+    wire: wire::Wire,
+    iso: &Path,
+    disk: &Disk,
+    scratch: &Scratch,
+    log: &mut Log,
+) -> Result<Outcome> {
+    let ports = Ports::open(wire.port_count())?;
+    let command = machine_command(options, machine, iso, &disk.path, &ports, scratch)?;
+    let (sender, events) = std::sync::mpsc::channel();
+    signals::forward(sender.clone())?;
+    let emulator = Emulator::start(command, &ports, &scratch.join("emulator.out"), &sender)?;
+    let style = if options.is_interactive() { Style::Interactive } else { Style::Batch };
+    let limits = Limits { boot: BOOT_LIMIT, whole: options.limit() };
+    Session { emulator, wire, log, style, limits, events, sender, console: Console::default() }.run()
+}
+
+fn machine_command(
+    options: &Options,
+    machine: Machine,
+    iso: &Path,
+    disk: &Path,
+    ports: &Ports,
+    scratch: &Scratch,
+) -> Result<Command> {
+    let hardware = options.hardware();
+    match machine {
+        Machine::Bochs => bochs::command(&hardware, iso, Some(disk), ports, scratch),
+        Machine::Qemu => {
+            let kind = (qemu::Accelerator::Kvm, qemu::Start::Bios);
+            qemu::command(&hardware, kind, iso, Some(disk), ports, scratch)
+        }
+    }
+}
+
+/// Says why there is no result of the program.
+fn explain(outcome: &Outcome, log: &mut Log) {
+    let (what, why) = match outcome {
+        Outcome::Failed(why) => ("the system failed", why.as_str()),
+        Outcome::TimedOut(why) => ("ended by", why.as_str()),
+        Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::Interrupted => return,
+    };
+    eprintln!("sawmill: {what}: {why}\nThe end of what the partitions said:\n{}", log.tail());
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a run can be told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::choose::Machine;
+use crate::paths;
+
+/// The machine's memory when nothing is said.
+pub const DEFAULT_MEMORY_MIB: u32 = 512;
+/// The processor that Bochs emulates.
+pub const CPU_MODEL: &str = "corei7_skylake_x";
+
+/// Boots the multiserver: an interactive shell, or one program.
+///
+/// Without a command, a shell on the terminal; Ctrl-] ends the run. With a command, only the program's own
+/// output comes out, standard input goes in, and the exit status is the program's (128+n for signal n; 124 when
+/// the time of --timeout is up; 125 when the system itself failed, with the reason on standard error).
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// The machine; without this, QEMU with KVM where the host has nested VT-x, else Bochs.
+    #[arg(long, value_enum)]
+    pub machine: Option<Machine>,
+    /// Processors of the machine.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub cpus: u8,
+    /// Memory of the machine in MiB; what is more than the default goes to the programs.
+    #[arg(long, default_value_t = DEFAULT_MEMORY_MIB, value_parser = clap::value_parser!(u32).range(128..=65536))]
+    pub memory: u32,
+    /// The system description.
+    #[arg(long, default_value_os_t = paths::repository().join("servers/system.toml"))]
+    pub system: PathBuf,
+    /// The ext2 image with the root file system; without this, a throw-away one with busybox.
+    #[arg(long)]
+    pub disk: Option<PathBuf>,
+    /// Leaves the disk image untouched.
+    #[arg(long)]
+    pub snapshot: bool,
+    /// Ends the run after so many seconds, with status 124.
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// Writes everything that all partitions said to this file.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Shows everything that all partitions say, and each step.
+    #[arg(long)]
+    pub verbose: bool,
+    /// Brings a file back after the run; may be given several times.
+    #[arg(long, value_name = "GUEST:HOST", value_parser = copy_out)]
+    pub copy_out: Vec<CopyOut>,
+    /// Writes the kernel's trace to this file.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Sets an environment variable of the command.
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub environment: Vec<String>,
+    /// Boots stock Linux from the same source instead, for comparison.
+    #[arg(long)]
+    pub stock: bool,
+    /// Options for the hypervisor's command line.
+    #[arg(long, value_name = "OPTIONS", default_value = "")]
+    pub hypervisor_options: String,
+    /// The processor that Bochs emulates.
+    #[arg(long, default_value = CPU_MODEL)]
+    pub cpu_model: String,
+    /// The program and its arguments.
+    #[arg(last = true)]
+    pub command: Vec<String>,
+}
+
+/// A file to bring back.
+#[derive(Debug, Clone)]
+pub struct CopyOut {
+    /// Its path in the image.
+    pub guest: String,
+    /// Where it goes.
+    pub host: PathBuf,
+}
+
+fn copy_out(text: &str) -> Result<CopyOut> {
+    let (guest, host) = text.split_once(':').context("it has the form GUEST:HOST")?;
+    Ok(CopyOut { guest: guest.to_owned(), host: PathBuf::from(host) })
+}
+
+/// The machine's parts that every emulator has.
+#[derive(Debug, Clone)]
+pub struct Hardware {
+    /// Processors.
+    pub cpus: u8,
+    /// Memory.
+    pub memory_mib: u32,
+    /// The processor that Bochs emulates.
+    pub cpu_model: String,
+}
+
+impl Options {
+    /// The machine's parts.
+    pub fn hardware(&self) -> Hardware {
+        Hardware { cpus: self.cpus, memory_mib: self.memory, cpu_model: self.cpu_model.clone() }
+    }
+
+    /// Whether there is a shell on the terminal.
+    pub fn is_interactive(&self) -> bool {
+        self.command.is_empty()
+    }
+
+    /// The limit of the whole run.
+    pub fn limit(&self) -> Option<Duration> {
+        self.timeout.map(Duration::from_secs)
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a run boots: the ISO, made for this run, and how its partitions talk.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::choose::Machine;
+use super::options::{DEFAULT_MEMORY_MIB, Options};
+use super::terminal;
+use super::wire::Wire;
+use crate::image::{self, Content, Entry, Firmware, Tuning};
+use crate::initrd::{self, Spec, Terminal};
+use crate::paths::Scratch;
+
+/// A system that is ready to boot.
+#[derive(Debug)]
+pub struct Boot {
+    /// What the machine boots.
+    pub iso: PathBuf,
+    /// How its partitions talk.
+    pub wire: Wire,
+    /// Their names by id.
+    pub names: Vec<String>,
+}
+
+const MIB: i64 = 1 << 20;
+
+/// Builds what is missing and writes the ISO.
+pub fn boot(options: &Options, machine: Machine, scratch: &Scratch) -> Result<Boot> {
+    let (entry, wire, names) = if options.stock { stock(options)? } else { multiserver(options, machine)? };
+    let iso = scratch.join("boot.iso");
+    image::write(&[entry], 0, Firmware::Bios, &iso)?;
+    Ok(Boot { iso, wire, names })
+}
+
+fn stock(options: &Options) -> Result<(Entry, Wire, Vec<String>)> {
+    let initrd = initrd::build(&spec(options, Spec::stock()))?;
+    Ok((image::stock::entry(initrd, "")?, Wire::Ports, vec!["linux".to_owned()]))
+}
+
+fn multiserver(options: &Options, machine: Machine) -> Result<(Entry, Wire, Vec<String>)> {
+    let initrd = initrd::build(&spec(options, Spec::multiserver()))?;
+    let emulator = match machine {
+        Machine::Bochs => "bochs",
+        Machine::Qemu => "qemu",
+    };
+    let tuning = Tuning {
+        overrides: overrides(options)?,
+        command_line: format!("console=mux emulator={emulator} {}", options.hypervisor_options).trim().to_owned(),
+        files: BTreeMap::from([("initrd-app".to_owned(), Content::Bytes(initrd))]),
+        features: Vec::new(),
+    };
+    let parts = image::parts(&options.system, &tuning)?;
+    Ok((parts.entry, Wire::framed(parts.foreground), parts.names))
+}
+
+/// Memory beyond the default is shared between programs and their file cache.
+fn overrides(options: &Options) -> Result<sawmill_config::Overrides> {
+    let mut overrides = sawmill_config::Overrides { cpus: Some(options.cpus), ..Default::default() };
+    let more = i64::from(options.memory) - i64::from(DEFAULT_MEMORY_MIB);
+    if more == 0 {
+        return Ok(overrides);
+    }
+    let system = sawmill_config::load(&options.system, &overrides).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let Some(index) = system.partitions.iter().position(|partition| partition.is_foreground) else {
+        return Ok(overrides);
+    };
+    // Whole 2 MiB pages; what does not fit is refused by the description's own checks.
+    let add = |bytes: u64| u64::try_from(bytes as i64 + more / 2 / 2 * 2 * MIB).unwrap_or(0);
+    let partition = &system.partitions[index];
+    overrides.memory.push((partition.name.to_string(), add(partition.memory_bytes)));
+    if let Some(connection) = system.connections.iter().find(|c| usize::from(c.client) == index && c.pool_bytes > 0) {
+        overrides.pool.push((connection.service.to_string(), add(connection.pool_bytes)));
+    }
+    overrides.machine_memory = Some(total(&system).saturating_add_signed(more * MIB));
+    Ok(overrides)
+}
+
+fn total(system: &sawmill_proto::system::System) -> u64 {
+    let partitions: u64 = system.partitions.iter().map(|partition| partition.memory_bytes).sum();
+    let connections: u64 = system.connections.iter().map(|c| c.pool_bytes + c.control_bytes).sum();
+    partitions + connections
+}
+
+fn spec(options: &Options, base: Spec) -> Spec {
+    let terminal_type = std::env::var("TERM").unwrap_or_else(|_| "vt100".to_owned());
+    let mut environment = initrd::default_environment(&terminal_type);
+    environment.extend(options.environment.iter().cloned());
+    let (command, terminal) = if options.is_interactive() {
+        let (rows, columns) = terminal::size();
+        (vec!["/bin/sh".to_owned(), "-l".to_owned()], Terminal::Interactive(rows, columns))
+    } else {
+        (options.command.clone(), Terminal::Pipes)
+    };
+    Spec { command, environment, terminal, ..base }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How partitions' channels travel over serial ports: framed on one port, or stock Linux's one port each.
+
+use super::mux::{self, Chunk, Decoder};
+
+/// The wiring of a system.
+#[derive(Debug)]
+pub enum Wire {
+    /// The hypervisor's framed format on the first port.
+    Framed {
+        /// What arrives.
+        decoder: Decoder,
+        /// The partition with the terminal.
+        foreground: u8,
+    },
+    /// Stock Linux: the port's number is the channel.
+    Ports,
+}
+
+impl Wire {
+    /// The multiserver's wiring.
+    pub fn framed(foreground: u8) -> Self {
+        Self::Framed { decoder: Decoder::new(), foreground }
+    }
+
+    /// How many serial ports it takes.
+    pub fn port_count(&self) -> usize {
+        match self {
+            Self::Framed { .. } => 1,
+            Self::Ports => 2,
+        }
+    }
+
+    /// The partition with the terminal and the run channel.
+    pub fn foreground(&self) -> u8 {
+        match self {
+            Self::Framed { foreground, .. } => *foreground,
+            Self::Ports => 0,
+        }
+    }
+
+    /// What bytes from a port say.
+    pub fn receive(&mut self, port: usize, bytes: &[u8]) -> Vec<Chunk> {
+        match self {
+            Self::Framed { decoder, .. } => decoder.receive(bytes),
+            Self::Ports => vec![Chunk { partition: 0, channel: port as u8, bytes: bytes.to_vec() }],
+        }
+    }
+
+    /// The port and the bytes that bring input to a channel of the foreground partition.
+    pub fn encode(&self, channel: u8, bytes: &[u8]) -> (usize, Vec<u8>) {
+        match self {
+            Self::Framed { foreground, .. } => (0, mux::encode(*foreground, channel, bytes)),
+            Self::Ports => (usize::from(channel), bytes.to_vec()),
+        }
+    }
+}
