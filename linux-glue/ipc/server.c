@@ -179,13 +179,16 @@ static bool wait_for_call(struct worker *worker)
 {
 	u64 words[HV_WORDS] = { };
 	u64 badge = HV_REPLY_NONE;
+	u64 status;
 
-	if (hv_ipc(HV_PORTAL_REPLY_WAIT, &badge, words) != HV_STATUS_OK) {
+	sawmill_events_look();
+	status = hv_ipc(HV_PORTAL_REPLY_WAIT, &badge, words);
+	if (status == HV_STATUS_OK)
+		load_call(worker, badge, words, CALL_OWED);
+	else
 		worker->fruitless++;
-		return false;
-	}
-	load_call(worker, badge, words, CALL_OWED);
-	return true;
+	sawmill_events_take();
+	return status == HV_STATUS_OK;
 }
 
 static bool may_wait(struct worker *worker)
@@ -320,6 +323,7 @@ static void __cpuidle server_idle(void)
 	u64 words[HV_WORDS] = { };
 	u64 badge = HV_REPLY_NONE;
 
+	sawmill_events_look();
 	if (!cpu->is_running || cpu->slot_full) {
 		hv_vcpu_wait();
 	} else if (hv_ipc(HV_PORTAL_REPLY_WAIT, &badge, words) == HV_STATUS_OK) {
@@ -333,6 +337,7 @@ static void __cpuidle server_idle(void)
 			send_reply(HV_STATUS_PENDING, NULL);
 		ct_irq_exit();
 	}
+	sawmill_events_take();
 	raw_local_irq_enable();
 }
 

@@ -77,10 +77,12 @@ static int clock_set_wall(const struct timespec64 *now)
 	return -EOPNOTSUPP;
 }
 
-/* Interrupts are off; the event that ended the wait arrives when they go on. */
+/* Interrupts are off. */
 static void __cpuidle clock_idle(void)
 {
+	sawmill_events_look();
 	hv_vcpu_wait();
+	sawmill_events_take();
 	raw_local_irq_enable();
 }
 

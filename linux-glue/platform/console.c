@@ -7,7 +7,7 @@
  */
 #include <linux/console.h>
 #include <linux/err.h>
-#include <linux/irqdesc.h>
+#include <linux/irq.h>
 #include <linux/init.h>
 #include <linux/smp.h>
 #include "../../tty/hvc/hvc_console.h"
@@ -94,13 +94,14 @@ static struct console boot_console = {
 void __init sawmill_console_init(void)
 {
 	register_console(&boot_console);
+	/* Before hvc's own initcall, which looks for the preference. */
+	add_preferred_console("hvc", 0, NULL);
 }
 
 static int __init console_instantiate(void)
 {
 	if (!sawmill_info)
 		return 0;
-	add_preferred_console("hvc", 0, NULL);
 	return hvc_instantiate(HV_CHANNEL_TERMINAL, 0, &console_ops);
 }
 console_initcall(console_instantiate);

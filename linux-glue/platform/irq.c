@@ -10,7 +10,6 @@
 #include <linux/hardirq.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
-#include <linux/irqdesc.h>
 #include <linux/irq_work.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
@@ -103,6 +102,22 @@ void sawmill_event_bind(unsigned int bit, sawmill_event_handler handler,
 	bindings[bit].data = data;
 	/* An event that comes right now must see the data. */
 	smp_store_release(&bindings[bit].handler, handler);
+}
+
+void sawmill_events_look(void)
+{
+	WRITE_ONCE(event_page()->looking, 1);
+}
+
+void sawmill_events_take(void)
+{
+	struct hv_event_page *page = event_page();
+
+	WRITE_ONCE(page->looking, 0);
+	/* An event from now on brings an upcall; one before is seen here. */
+	smp_mb();
+	if (READ_ONCE(page->upcall_pending))
+		asm volatile("int %0" : : "i" (HV_UPCALL_VECTOR) : "memory");
 }
 
 /* One Linux interrupt that comes as an event. */

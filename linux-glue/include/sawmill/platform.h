@@ -32,6 +32,14 @@ void sawmill_event_bind(unsigned int bit, sawmill_event_handler handler,
 int sawmill_irq_create(unsigned int irq, unsigned int bit, u64 selector,
 		       u64 flags);
 
+/*
+ * Around a wait in the hypervisor with interrupts off: from look() to take()
+ * events arrive without an upcall, take() runs their handlers as if they had
+ * come by one. This saves the exits of an interrupt that waits for its window.
+ */
+void sawmill_events_look(void);
+void sawmill_events_take(void);
+
 /* Hooks in Linux (vendor-linux-patches). */
 void __init sawmill_set_idle(void (*idle)(void));
 void sawmill_run_server(void);
