@@ -148,8 +148,20 @@ static void remove_work_files(void)
 	rmdir(work_dir);
 }
 
+/* Since power-on, which is where the time stamp counter starts: firmware, boot loader and all. */
+static void report_boot(uint64_t started)
+{
+	static const struct bench_case boot = { .name = "boot", .unit = "power-on to the start of the program" };
+	static struct result result = { .of = &boot, .operations = 1, .runs = 1 };
+
+	result.samples[0] = (double)started;
+	read_counters(&result.exits);
+	report_result(&result);
+}
+
 int main(int count, char **arguments)
 {
+	uint64_t started = timestamp();
 	struct options options = { .set = SET_SHORT, .runs = 5, .scale_percent = 100 };
 
 	if (count == 2 && strcmp(arguments[1], "--exit") == 0)
@@ -171,6 +183,8 @@ int main(int count, char **arguments)
 		memset(record, 0x5a, sizeof(record));
 		calibrate_counters();
 		report_start();
+		if (is_wanted(options.only, "boot"))
+			report_boot(started);
 	}
 	measure_all(process_cases, process_case_count, &options);
 	measure_all(memory_cases, memory_case_count, &options);

@@ -2,7 +2,7 @@
 //! How figures are written: the same in Markdown, HTML and plots.
 
 use super::accepted::Accepted;
-use super::results::{Row, Side};
+use super::results::{Fact, Row, Side};
 
 /// `12,345`, or one decimal below ten.
 pub fn number(value: f64) -> String {
@@ -55,6 +55,12 @@ pub fn ratio(row: &Row) -> String {
 /// The design's goal for a row, or nothing.
 pub fn goal(row: &Row, accepted: &Accepted) -> String {
     accepted.goal(&row.case).map_or_else(String::new, |goal| format!("{goal:.2}"))
+}
+
+/// A fact's value with its unit, and its goal.
+pub fn fact(fact: &Fact) -> (String, String) {
+    let with_unit = |value: f64| format!("{} {}", number(value), fact.unit);
+    (with_unit(fact.value), fact.goal.map_or_else(String::new, with_unit))
 }
 
 /// Counters per operation other than the total, the largest first: `portal_call 1.00, timer 0.02`.

@@ -40,7 +40,17 @@ fn write(out: &mut String, results: &Results, accepted: &Accepted, plots: &[(&st
     for row in &results.rows {
         write_row(out, row, accepted)?;
     }
-    writeln!(out, "</tbody></table></div>\n<h2>How it was made</h2>\n<dl>")?;
+    writeln!(out, "</tbody></table></div>")?;
+    if !results.facts.is_empty() {
+        writeln!(out, "<h2>The system as a whole</h2>\n<div class=\"wide\"><table>")?;
+        writeln!(out, "<thead><tr><th>what<th>value<th>at most</tr></thead><tbody>")?;
+        for fact in &results.facts {
+            let (value, goal) = figures::fact(fact);
+            writeln!(out, "<tr><th scope=\"row\">{}<td>{value}<td>{goal}</tr>", escape(&fact.what))?;
+        }
+        writeln!(out, "</tbody></table></div>")?;
+    }
+    writeln!(out, "<h2>How it was made</h2>\n<dl>")?;
     for (what, value) in markdown::facts(&results.about) {
         writeln!(out, "<dt>{what}<dd>{}", escape(value))?;
     }

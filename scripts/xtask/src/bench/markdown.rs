@@ -38,6 +38,13 @@ fn write(text: &mut String, results: &Results, accepted: &Accepted) -> std::fmt:
             writeln!(text, "- {}: {why}", row.title())?;
         }
     }
+    if !results.facts.is_empty() {
+        writeln!(text, "\n## The system as a whole\n\n| what | value | at most |\n|---|--:|--:|")?;
+        for fact in &results.facts {
+            let (value, goal) = figures::fact(fact);
+            writeln!(text, "| {} | {value} | {goal} |", fact.what)?;
+        }
+    }
     writeln!(text, "\n## Spread and counters\n")?;
     writeln!(text, "| operation | one operation is | runs | stock min/max | ours min/max | counters per operation |")?;
     writeln!(text, "|---|---|--:|--:|--:|---|")?;

@@ -7,9 +7,12 @@
 
 mod accepted;
 mod compare;
+mod facts;
 mod figures;
 mod html;
+mod lines;
 mod markdown;
+mod memory;
 mod model;
 mod plot;
 mod program;
@@ -116,10 +119,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 
     let stock_log = stock_log(options, image.as_deref(), &scratch)?;
     std::fs::write(out.join("stock.log"), &stock_log)?;
-    let our_log = our_log(options, image.as_deref(), &scratch)?;
-    std::fs::write(out.join("multiserver.log"), &our_log)?;
+    let ours = our_log(options, image.as_deref(), &scratch)?;
+    std::fs::write(out.join("multiserver.log"), &ours.output)?;
+    std::fs::write(out.join("multiserver-system.log"), &ours.system)?;
 
-    let results = compare_logs(options, &stock_log, &our_log)?;
+    let mut results = compare_logs(options, &stock_log, &ours)?;
+    results.facts = facts::collect(&paths::repository(), &ours.system)?;
     write_reports(&results, &accepted, &out)?;
     print!("{}", markdown::render(&results, &accepted));
     progress::note(&format!("reports in {}", out.display()));
@@ -164,36 +169,58 @@ fn stock_log(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) 
     run.run()
 }
 
-/// The multiserver's log; a run that fails leaves what it said, and the report tells the rest.
-fn our_log(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) -> Result<String> {
+/// What the multiserver's run said.
+#[derive(Debug, Default)]
+struct OurLog {
+    /// The program.
+    output: String,
+    /// All partitions, as far as known.
+    system: String,
+    /// Why the run failed, if it did.
+    failure: Option<String>,
+}
+
+/// Runs the multiserver; a run that fails is told in the report.
+fn our_log(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) -> Result<OurLog> {
     if let Some(log) = &options.our_log {
-        return std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()));
+        let output = std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()))?;
+        return Ok(OurLog { output, ..OurLog::default() });
     }
-    let disk = scratch.join("ours.ext2");
+    let (disk, system) = (scratch.join("ours.ext2"), scratch.join("system.log"));
     std::fs::copy(image.context("no image was made")?, &disk)?;
-    let phase = Phase::start("multiserver");
+    let phase = Phase::start("the multiserver");
     let machine = if options.machine == Machine::Qemu { "qemu" } else { "bochs" };
     let output = Command::new(std::env::current_exe()?)
         .args(["run", "--machine", machine, "--disk"])
         .arg(&disk)
+        .arg("--log")
+        .arg(&system)
         .args(["--timeout", &limit(options).as_secs().to_string(), "--", program::PROGRAM])
         .args(program_arguments(options))
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .output()?;
-    let mut log = String::from_utf8_lossy(&output.stdout).replace('\r', "");
-    phase.done(&format!("{}", output.status));
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        progress::note(&format!("the multiserver's run ended with {}:", output.status));
+    phase.done(&output.status.to_string());
+    let said = String::from_utf8_lossy(&output.stderr);
+    let failure = (!output.status.success()).then(|| failure(&said, &output.status.to_string()));
+    if failure.is_some() {
         eprint!("{}", crate::command::last_lines(&said));
-        log.push_str(&said);
     }
-    Ok(log)
+    let system = std::fs::read(&system).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    Ok(OurLog { output: String::from_utf8_lossy(&output.stdout).replace('\r', ""), system, failure })
 }
 
-fn compare_logs(options: &Options, stock_log: &str, our_log: &str) -> Result<results::Results> {
-    let (stock, ours) = (sample::parse(stock_log), sample::parse(our_log));
+/// The line of a failed run's standard error that says most.
+fn failure(said: &str, status: &str) -> String {
+    let line = said.lines().rfind(|line| line.starts_with("error")).or(said.lines().last());
+    line.map_or_else(|| status.to_owned(), |line| line.trim().to_owned())
+}
+
+fn compare_logs(options: &Options, stock_log: &str, our_log: &OurLog) -> Result<results::Results> {
+    let (stock, mut ours) = (sample::parse(stock_log), sample::parse(&our_log.output));
+    if let (Some(why), Some(failure)) = (&ours.incomplete, &our_log.failure) {
+        ours.incomplete = Some(format!("{why} ({failure})"));
+    }
     let counter = match options.machine {
         Machine::Bochs => model::Counter::Instructions,
         Machine::Qemu => model::Counter::Cycles,
@@ -212,6 +239,7 @@ fn compare_logs(options: &Options, stock_log: &str, our_log: &str) -> Result<res
         about: about(options, &stock)?,
         model,
         rows,
+        facts: Vec::new(),
         notes,
     })
 }

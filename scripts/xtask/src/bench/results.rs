@@ -24,8 +24,24 @@ pub struct Results {
     pub model: Model,
     /// One row per case and parameter.
     pub rows: Vec<Row>,
+    /// Figures of the system as a whole.
+    #[serde(default)]
+    pub facts: Vec<Fact>,
     /// What went wrong as a whole, in sentences.
     pub notes: Vec<String>,
+}
+
+/// A figure of the system as a whole: size, memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fact {
+    /// What is counted.
+    pub what: String,
+    /// The figure.
+    pub value: f64,
+    /// Its unit.
+    pub unit: String,
+    /// What the design wants at most.
+    pub goal: Option<f64>,
 }
 
 /// When, where and with what a comparison was made.

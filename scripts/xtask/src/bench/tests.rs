@@ -19,7 +19,8 @@ fn options(line: &str) -> Options {
 }
 
 fn compared(ours: &str) -> results::Results {
-    compare_logs(&options(""), STOCK, ours).expect("compares")
+    let ours = OurLog { output: ours.to_owned(), ..OurLog::default() };
+    compare_logs(&options(""), STOCK, &ours).expect("compares")
 }
 
 fn accepted() -> accepted::Accepted {
@@ -58,6 +59,22 @@ fn a_dead_multiserver_is_told_on_top() {
     let results = compared("panic: nothing works\n");
     assert!(results.notes[0].contains("The multiserver: the benchmark program never started"));
     assert!(results.rows.iter().all(|row| row.ratio.is_none()));
+}
+
+#[test]
+fn a_failed_run_s_own_words_are_the_reason() {
+    let said = " ..  booting\nerror: the hypervisor stopped: no VT-x\n";
+    let ours = OurLog { failure: Some(failure(said, "exit status: 125")), ..OurLog::default() };
+    let results = compare_logs(&options(""), STOCK, &ours).expect("compares");
+    assert!(results.notes[0].contains("no VT-x"), "{}", results.notes[0]);
+    assert_eq!(failure("", "signal: 9"), "signal: 9");
+}
+
+#[test]
+fn facts_have_their_limits() {
+    let facts = facts::collect(&paths::repository(), "MEMORY ext2 1800 20\nMEMORY app a000 40\n").expect("collects");
+    let beyond = facts.iter().find(|fact| fact.what == "Memory beyond stock Linux").expect("is there");
+    assert_eq!((beyond.value, beyond.goal), (24.4, Some(48.0)));
 }
 
 #[test]

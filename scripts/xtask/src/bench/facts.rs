@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Figures of the system as a whole: what must be trusted, what Linux was changed, what memory it takes.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::results::Fact;
+use super::{lines, memory};
+
+/// Limits from the design (sections 4, 5, 11).
+const ROOT_MODE_LINES: f64 = 8000.0;
+const PATCHES: f64 = 15.0;
+const PATCH_LINES: f64 = 400.0;
+const SERVER_MEMORY_MIB: f64 = 48.0;
+
+/// The partition that runs programs; its memory is not overhead.
+const PROGRAMS: &str = "app";
+
+/// Collects the facts; `log` is what all partitions said in a run.
+pub fn collect(repository: &Path, log: &str) -> Result<Vec<Fact>> {
+    let fact = |what: &str, value: f64, unit: &str, goal: Option<f64>| Fact {
+        what: what.to_owned(),
+        value,
+        unit: unit.to_owned(),
+        goal,
+    };
+    let patches = lines::patches(repository)?;
+    let mut facts = vec![
+        fact("Code in root mode", lines::root_mode(repository)? as f64, "lines", Some(ROOT_MODE_LINES)),
+        fact("Patches of Linux", patches.files as f64, "patches", Some(PATCHES)),
+        fact("Changed lines in them", patches.changed_lines as f64, "lines", Some(PATCH_LINES)),
+    ];
+    let memory = memory::parse(log);
+    for entry in &memory {
+        facts.push(fact(&format!("Memory of {}", entry.partition), mebibytes(entry.region_bytes), "MiB", None));
+    }
+    if !memory.is_empty() {
+        let servers = memory.iter().filter(|entry| entry.partition != PROGRAMS).map(|entry| entry.region_bytes);
+        let kernel = memory.iter().map(|entry| entry.kernel_bytes);
+        let beyond = servers.sum::<u64>() + kernel.sum::<u64>();
+        facts.push(fact("Memory beyond stock Linux", mebibytes(beyond), "MiB", Some(SERVER_MEMORY_MIB)));
+    }
+    Ok(facts)
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    (bytes as f64 / 104_857.6).round() / 10.0
+}
