@@ -13,11 +13,15 @@
 
 #include "bench.h"
 
+/* Time for whoever reads a pipe to pass the line on. */
+#define PIPE_SETTLES_US 20000
+
 static void drain(void)
 {
 	putchar('\n');
 	fflush(stdout);
-	tcdrain(STDOUT_FILENO);
+	if (tcdrain(STDOUT_FILENO) != 0)
+		usleep(PIPE_SETTLES_US);
 }
 
 static void put_string(const char *text)
