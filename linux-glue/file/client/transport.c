@@ -13,12 +13,19 @@
  * looks at them. File data in the pool is the exception, by design.
  */
 #include <linux/highmem.h>
+#include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "client.h"
 
 #define PAGES_PER_BOUNCE_ROUND	32
 #define CALL_RETRIES		1000
+
+/* Calls by opcode, for people and tests; a lost count does not matter. */
+static unsigned long calls[FUSE_TMPFILE + 1];
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "sawmill."
+module_param_array(calls, ulong, NULL, 0644);
 
 /* The data of a request: pages, or one argument too large to go inline. */
 struct span {
@@ -557,8 +564,11 @@ static int carry(struct sawmill_file_client *client, struct fuse_req *req)
 
 static void serve(struct sawmill_file_client *client, struct fuse_req *req)
 {
-	int error = carry(client, req);
+	int error;
 
+	if (req->in.h.opcode < ARRAY_SIZE(calls))
+		calls[req->in.h.opcode]++;
+	error = carry(client, req);
 	if (req->in.h.opcode == FUSE_INIT)
 		client->init_error = error;
 	req->out.h.error = error;
@@ -633,6 +643,7 @@ __releases(fiq->lock)
 
 	spin_unlock(&fiq->lock);
 	kfree(link);
+	calls[FUSE_FORGET]++;
 	if (get_slot(client, &slot))
 		return;
 	memcpy(client->shared_slots[slot].in, &message, sizeof(message));

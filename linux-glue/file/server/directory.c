@@ -66,8 +66,8 @@ int operate_lookup(struct request *request)
 	struct dentry *dentry;
 	int error;
 
-	if (!name)
-		return -EINVAL;
+	if (IS_ERR(name))
+		return PTR_ERR(name);
 	dentry = lookup_one_len_unlocked(name, request->node->dentry,
 					 strlen(name));
 	if (IS_ERR(dentry))
@@ -180,10 +180,12 @@ static int create_name(struct request *request, const char *name,
 int operate_mknod(struct request *request)
 {
 	const struct fuse_mknod_in *in = take_arg(request, sizeof(*in));
-	const char *name = in ? take_name(request) : NULL;
+	const char *name = in ? take_name(request) : ERR_PTR(-EINVAL);
 	struct creation creation;
 
-	if (!name || S_ISDIR(in->mode) || S_ISLNK(in->mode))
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	if (S_ISDIR(in->mode) || S_ISLNK(in->mode))
 		return -EINVAL;
 	creation = (struct creation){
 		.mode = in->mode,
@@ -196,11 +198,11 @@ int operate_mknod(struct request *request)
 int operate_mkdir(struct request *request)
 {
 	const struct fuse_mkdir_in *in = take_arg(request, sizeof(*in));
-	const char *name = in ? take_name(request) : NULL;
+	const char *name = in ? take_name(request) : ERR_PTR(-EINVAL);
 	struct creation creation;
 
-	if (!name)
-		return -EINVAL;
+	if (IS_ERR(name))
+		return PTR_ERR(name);
 	creation = (struct creation){
 		.mode = S_IFDIR | (in->mode & ~S_IFMT),
 		.umask = in->umask,
@@ -217,8 +219,8 @@ int operate_symlink(struct request *request)
 	unsigned int size;
 	int error;
 
-	if (!name)
-		return -EINVAL;
+	if (IS_ERR(name))
+		return PTR_ERR(name);
 	if (request->data_flags == SAWMILL_FILE_DATA_IN) {
 		size = request->data_capacity;
 		if (size > PATH_MAX)
@@ -248,13 +250,15 @@ int operate_symlink(struct request *request)
 int operate_create(struct request *request)
 {
 	const struct fuse_create_in *in = take_arg(request, sizeof(*in));
-	const char *name = in ? take_name(request) : NULL;
+	const char *name = in ? take_name(request) : ERR_PTR(-EINVAL);
 	struct fuse_open_out *out;
 	struct creation creation;
 	struct dentry *dentry;
 	int error;
 
-	if (!name || !S_ISREG(in->mode))
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	if (!S_ISREG(in->mode))
 		return -EINVAL;
 	creation = (struct creation){ .mode = in->mode, .umask = in->umask };
 	dentry = begin_name(request, name, I_MUTEX_PARENT);
@@ -322,13 +326,13 @@ int operate_tmpfile(struct request *request)
 int operate_link(struct request *request)
 {
 	const struct fuse_link_in *in = take_arg(request, sizeof(*in));
-	const char *name = in ? take_name(request) : NULL;
+	const char *name = in ? take_name(request) : ERR_PTR(-EINVAL);
 	struct dentry *dentry;
 	struct node *old;
 	int error;
 
-	if (!name)
-		return -EINVAL;
+	if (IS_ERR(name))
+		return PTR_ERR(name);
 	old = node_get(request->client, in->oldnodeid);
 	if (!old)
 		return -ESTALE;
@@ -355,8 +359,8 @@ int operate_unlink(struct request *request)
 	struct dentry *dentry;
 	int error = -ENOENT;
 
-	if (!name)
-		return -EINVAL;
+	if (IS_ERR(name))
+		return PTR_ERR(name);
 	dentry = begin_name(request, name, I_MUTEX_PARENT);
 	if (IS_ERR(dentry))
 		return PTR_ERR(dentry);
@@ -378,8 +382,8 @@ int operate_rmdir(struct request *request)
 	struct dentry *dentry;
 	int error = -ENOENT;
 
-	if (!name)
-		return -EINVAL;
+	if (IS_ERR(name))
+		return PTR_ERR(name);
 	dentry = begin_name(request, name, I_MUTEX_PARENT);
 	if (IS_ERR(dentry))
 		return PTR_ERR(dentry);
@@ -442,13 +446,15 @@ static int rename_names(struct request *request, u64 new_directory,
 			unsigned int flags)
 {
 	const char *old_name = take_name(request);
-	const char *new_name = old_name ? take_name(request) : NULL;
+	const char *new_name = IS_ERR(old_name) ? old_name : take_name(request);
 	struct dentry *trap;
 	struct node *new;
 	int error;
 
 	/* What ext2 has; the rest is answered as ext2 answers. */
-	if (!new_name || (flags & ~RENAME_NOREPLACE))
+	if (IS_ERR(new_name))
+		return PTR_ERR(new_name);
+	if (flags & ~RENAME_NOREPLACE)
 		return -EINVAL;
 	new = node_get(request->client, new_directory);
 	if (!new)

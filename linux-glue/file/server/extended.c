@@ -183,24 +183,52 @@ int operate_removexattr(struct request *request)
 
 /* ---- inode flags: the ioctls behind lsattr and chattr ---- */
 
-static int get_flags(struct dentry *dentry, u32 *flags)
+static int get_flags(struct request *request, bool has_extended)
 {
 	struct fileattr attr = { .flags_valid = true };
-	int error = vfs_fileattr_get(dentry, &attr);
-
-	*flags = attr.flags;
-	return error;
-}
-
-static int set_flags(struct dentry *dentry, u32 flags)
-{
-	struct fileattr attr;
-	int error = mnt_want_write(disk_mount());
+	struct fsxattr *extended;
+	u32 *flags;
+	int error = vfs_fileattr_get(request->node->dentry, &attr);
 
 	if (error)
 		return error;
-	fileattr_fill_flags(&attr, flags);
-	error = vfs_fileattr_set(&init_user_ns, dentry, &attr);
+	if (!has_extended) {
+		flags = put_result(request, sizeof(*flags));
+		if (!flags)
+			return -EINVAL;
+		*flags = attr.flags;
+		return 0;
+	}
+	extended = put_result(request, sizeof(*extended));
+	if (!extended)
+		return -EINVAL;
+	extended->fsx_xflags = attr.fsx_xflags;
+	extended->fsx_projid = attr.fsx_projid;
+	return 0;
+}
+
+static int set_flags(struct request *request, bool has_extended)
+{
+	const struct fsxattr *extended;
+	struct fileattr attr = {};
+	const u32 *flags;
+	int error;
+
+	if (has_extended) {
+		extended = take_arg(request, sizeof(*extended));
+		if (!extended)
+			return -EINVAL;
+		fileattr_fill_xflags(&attr, extended->fsx_xflags);
+	} else {
+		flags = take_arg(request, sizeof(*flags));
+		if (!flags)
+			return -EINVAL;
+		fileattr_fill_flags(&attr, *flags);
+	}
+	error = mnt_want_write(disk_mount());
+	if (error)
+		return error;
+	error = vfs_fileattr_set(&init_user_ns, request->node->dentry, &attr);
 	mnt_drop_write(disk_mount());
 	return error;
 }
@@ -208,30 +236,18 @@ static int set_flags(struct dentry *dentry, u32 flags)
 int operate_ioctl(struct request *request)
 {
 	const struct fuse_ioctl_in *in = take_arg(request, sizeof(*in));
-	struct dentry *dentry = request->node->dentry;
-	struct fuse_ioctl_out *out;
-	const u32 *new_flags;
-	u32 flags;
-	u32 *result;
-	int error;
 
-	if (!in || (in->cmd != FS_IOC_GETFLAGS && in->cmd != FS_IOC_SETFLAGS))
-		return -ENOTTY;
-	out = put_result(request, sizeof(*out));
-	if (!out)
+	if (!in || !put_result(request, sizeof(struct fuse_ioctl_out)))
 		return -EINVAL;
-	if (in->cmd == FS_IOC_GETFLAGS) {
-		error = get_flags(dentry, &flags);
-		if (error)
-			return error;
-		result = put_result(request, sizeof(*result));
-		if (!result)
-			return -EINVAL;
-		*result = flags;
-		return 0;
+	switch (in->cmd) {
+	case FS_IOC_GETFLAGS:
+		return get_flags(request, false);
+	case FS_IOC_FSGETXATTR:
+		return get_flags(request, true);
+	case FS_IOC_SETFLAGS:
+		return set_flags(request, false);
+	case FS_IOC_FSSETXATTR:
+		return set_flags(request, true);
 	}
-	new_flags = take_arg(request, sizeof(*new_flags));
-	if (!new_flags)
-		return -EINVAL;
-	return set_flags(dentry, *new_flags);
+	return -ENOTTY;
 }

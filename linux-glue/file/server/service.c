@@ -49,17 +49,19 @@ const void *take_arg(struct request *request, unsigned int size)
 	return arg;
 }
 
-/* A file name: terminated, one component, neither "." nor "..". */
+/* A file name: terminated, one component, neither "." nor ".."; or ERR_PTR. */
 const char *take_name(struct request *request)
 {
 	const char *name = request->args;
 	size_t length = strnlen(name, request->args_size);
 
-	if (length == request->args_size || !length || length > NAME_MAX)
-		return NULL;
+	if (length == request->args_size || !length)
+		return ERR_PTR(-EINVAL);
+	if (length > NAME_MAX)
+		return ERR_PTR(-ENAMETOOLONG);
 	if (memchr(name, '/', length) || !strcmp(name, ".") ||
 	    !strcmp(name, ".."))
-		return NULL;
+		return ERR_PTR(-EINVAL);
 	return take_arg(request, length + 1);
 }
 
