@@ -75,6 +75,14 @@ fn default_system_survives_encoding() {
 }
 
 #[test]
+fn conformance_system_is_correct() {
+    let system = load(&system_file().with_file_name("conformance.toml"), &Overrides::default()).unwrap();
+    let names: Vec<&str> = system.partitions.iter().map(|partition| partition.name.as_str()).collect();
+    assert_eq!(names, ["runner", "assistant", "suite"]);
+    assert!(system.partitions[0].controls_itself && !system.partitions[2].controls_itself);
+}
+
+#[test]
 fn overrides_change_the_result() {
     let overrides = Overrides {
         memory: vec![("app".into(), 256 << 20)],

@@ -24,7 +24,7 @@ pub fn page(number: u64) -> [u64; ENTRIES as usize] {
             0 if index == 0 => table(1),
             1 if index < TABLE_PAGES - 2 => table(2 + index),
             0 | 1 => 0,
-            _ => ((number - 2) * ENTRIES + index) * LARGE_PAGE | PRESENT | WRITABLE | LARGE,
+            _ => (((number - 2) * ENTRIES + index) * LARGE_PAGE) | PRESENT | WRITABLE | LARGE,
         };
     }
     page

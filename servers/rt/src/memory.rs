@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 
 use sawmill_abi::PAGE_SIZE;
 
-use crate::calls::{self, Result, SELF, Selector};
+use crate::calls::{self, Result, Selector};
 
 /// End of what the page tables map.
 const MAPPED_END: u64 = 4 << 30;
@@ -80,6 +80,7 @@ pub fn read_low<T: Plain>(gpa: u64) -> Option<T> {
 
 /// A part of a region, mapped into this partition at a fixed place until dropped.
 pub struct Window<'a> {
+    partition: Selector,
     gpa: u64,
     pages: u64,
     exclusive: PhantomData<&'a mut Place>,
@@ -87,18 +88,20 @@ pub struct Window<'a> {
 
 /// An address range reserved for windows, so that two never overlap.
 pub struct Place {
+    partition: Selector,
     gpa: u64,
     pages: u64,
 }
 
 impl Place {
-    /// Reserves a range, which has to lie above this image's memory and below 4 GiB.
+    /// Reserves a range, which has to lie above this image's memory and below 4 GiB; `partition` is the calling
+    /// partition's own capability with the right CONTROL.
     ///
     /// # Safety
     /// (1) Nothing else is mapped or used there, and no other `Place` overlaps it.
-    pub const unsafe fn new(gpa: u64, pages: u64) -> Place {
+    pub const unsafe fn new(partition: Selector, gpa: u64, pages: u64) -> Place {
         assert!(gpa >= 1 << 30 && gpa + pages * PAGE_SIZE <= MAPPED_END);
-        Place { gpa, pages }
+        Place { partition, gpa, pages }
     }
 
     /// Maps part of a region here.
@@ -109,8 +112,8 @@ impl Place {
         if pages > self.pages {
             return Err(sawmill_abi::status::Status::BadArgument);
         }
-        calls::region_map(region, SELF, self.gpa, offset, pages, rights)?;
-        Ok(Window { gpa: self.gpa, pages, exclusive: PhantomData })
+        calls::region_map(region, self.partition, self.gpa, offset, pages, rights)?;
+        Ok(Window { partition: self.partition, gpa: self.gpa, pages, exclusive: PhantomData })
     }
 }
 
@@ -155,6 +158,15 @@ impl Window<'_> {
 impl Drop for Window<'_> {
     fn drop(&mut self) {
         // It was mapped by us; if it is gone already (revoked), that is what is wanted.
-        let _ = calls::region_unmap(SELF, self.gpa, self.pages);
+        let _ = calls::region_unmap(self.partition, self.gpa, self.pages);
     }
+}
+
+/// Reads one byte at an address that is expected to be unmapped, so that the partition faults.
+pub fn touch(gpa: u64) {
+    if !(1 << 30..MAPPED_END).contains(&gpa) {
+        return;
+    }
+    // SAFETY: above 1 GiB there are only windows, which are plain bytes; a read does no harm to any Rust object.
+    unsafe { (gpa as *const u8).read_volatile() };
 }

@@ -43,9 +43,9 @@ fn start(_info_gpa: u64) -> ! {
 #[expect(unsafe_code, reason = "the two address ranges of root's windows are named here, once")]
 fn windows() -> Windows {
     // SAFETY: (1) root's image ends below 1 GiB, these two ranges do not overlap, and this function is called once.
-    let source = unsafe { Place::new(1 << 30, (1 << 30) / PAGE_SIZE) };
+    let source = unsafe { Place::new(SELF, 1 << 30, (1 << 30) / PAGE_SIZE) };
     // SAFETY: (1) as above.
-    let target = unsafe { Place::new(2 << 30, (1 << 30) / PAGE_SIZE) };
+    let target = unsafe { Place::new(SELF, 2 << 30, (1 << 30) / PAGE_SIZE) };
     Windows { source, target }
 }
 

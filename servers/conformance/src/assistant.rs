@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The assistant: a server that misbehaves on command.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(target_os = "none")]
+mod assistant {
+    use core::sync::atomic::{AtomicU64, Ordering};
+
+    use sawmill_abi::fault::ExitKind;
+    use sawmill_abi::object::SELECTOR_SELF;
+    use sawmill_abi::statistics::{PartitionStatistics, VcpuStatistics};
+    use sawmill_abi::status::{REPLY_NONE, Status};
+    use sawmill_conformance::{command, connection};
+    use sawmill_rt::calls::{self, Message, Selector};
+    use sawmill_rt::event::Events;
+    use sawmill_rt::memory::{self, Shared};
+    use sawmill_rt::{println, time, vcpu};
+
+    sawmill_rt::entry!(start);
+
+    static STALE: AtomicU64 = AtomicU64::new(0);
+    static STATISTICS: Shared<PartitionStatistics> = Shared::new(PartitionStatistics {
+        state: 0,
+        region_pages: 0,
+        kernel_frames: 0,
+        region_quota_pages: 0,
+        kernel_quota_frames: 0,
+        vcpu_count: 0,
+        vcpus: [const { VcpuStatistics { exits: [0; _], run_tsc: 0, calls: 0, served: 0, injections: 0 } }; _],
+    });
+
+    fn start(_info: u64) -> ! {
+        let count = connection::info().map_or(1, |info| info.vcpu_count);
+        for index in 1..count {
+            if let Err(status) = vcpu::start(index, serve, index) {
+                println!("FAILED assistant: vCPU {index} cannot be started: {status:?}");
+            }
+        }
+        serve(0)
+    }
+
+    extern "C" fn serve(index: u64) -> ! {
+        let events = Events::of_vcpu(index);
+        let (mut status, mut words) = (REPLY_NONE, [0; 6]);
+        loop {
+            match calls::portal_reply_wait(status, words) {
+                Ok(message) => (status, words) = obey(message, index),
+                Err(Status::Interrupted) => {
+                    events.take();
+                    status = REPLY_NONE;
+                }
+                Err(other) => {
+                    println!("FAILED assistant: waiting: {other:?}");
+                    calls::partition_exit(ExitKind::Panic, 1);
+                }
+            }
+        }
+    }
+
+    fn obey(message: Message, index: u64) -> (u64, [u64; 6]) {
+        let words = message.words;
+        let done = Status::Ok as u64;
+        match words[0] {
+            command::ECHO => (done, words),
+            command::STATUS => (words[1], words),
+            command::PENDING => {
+                note(calls::portal_reply(Status::Pending as u64, words));
+                if let Some(suite) = connection::find("assistant") {
+                    note(calls::event_signal(Selector(suite.signal_selector)));
+                }
+                (REPLY_NONE, words)
+            }
+            command::STALL => {
+                let end = time::tsc() + words[1];
+                while time::tsc() < end {
+                    core::hint::spin_loop();
+                }
+                note(calls::portal_reply(done, words));
+                (REPLY_NONE, words)
+            }
+            command::EXIT => calls::partition_exit(ExitKind::PowerOff, 0),
+            command::FAULT => {
+                memory::touch(0x7f00_0000);
+                (done, words)
+            }
+            command::ASK => (done, [message.badge, index, STALE.load(Ordering::SeqCst), 0, 0, 0]),
+            command::EXITS => match calls::partition_statistics(Selector(SELECTOR_SELF), &STATISTICS) {
+                Ok(page) => {
+                    let class = usize::try_from(words[1]).unwrap_or(0);
+                    let exits = page.vcpus.iter().filter_map(|vcpu| vcpu.exits.get(class)).sum();
+                    (done, [exits, 0, 0, 0, 0, 0])
+                }
+                Err(status) => (status as u64, words),
+            },
+            command::TWICE => {
+                note(calls::portal_reply(done, words));
+                note(calls::portal_reply(done, words));
+                (REPLY_NONE, words)
+            }
+            _ => (Status::Unsupported as u64, words),
+        }
+    }
+
+    fn note(result: calls::Result<()>) {
+        if result == Err(Status::Stale) {
+            STALE.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    eprintln!("build it for x86_64-unknown-none");
+}

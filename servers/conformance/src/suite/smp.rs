@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Several CPUs at once. On a machine with one CPU these tests have nothing to do.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use sawmill_abi::status::Status;
+use sawmill_conformance::check::{self, Verdict, ensure, equal, works};
+use sawmill_conformance::command;
+use sawmill_rt::calls::{self, SELF, Selector};
+use sawmill_rt::event::Events;
+use sawmill_rt::vcpu;
+
+use super::run::{Context, Test};
+
+/// The tests.
+pub const TESTS: &[Test] = &[("smp-calls-on-two-cpus", calls_on_two), ("smp-signal-other-cpu", signal_other)];
+
+/// Calls that each CPU makes.
+const ROUNDS: u64 = 2000;
+/// Event bits between the two vCPUs.
+const PING: u64 = 110;
+const PONG: u64 = 111;
+
+static GOOD: AtomicU64 = AtomicU64::new(0);
+static BAD: AtomicU64 = AtomicU64::new(0);
+static WRONG_VCPU: AtomicU64 = AtomicU64::new(0);
+static IS_DONE: AtomicU64 = AtomicU64::new(0);
+
+fn is_alone(context: &Context) -> bool {
+    context.info.vcpu_count < 2
+}
+
+extern "C" fn second(portal: u64) -> ! {
+    let events = Events::of_vcpu(1);
+    for round in 0..ROUNDS {
+        let words = [command::ECHO, round, 2, 3, 4, 5];
+        let outcome = calls::portal_call(Selector(portal), words);
+        let is_good = outcome.status == Status::Ok as u64 && outcome.words == words;
+        if is_good { &GOOD } else { &BAD }.fetch_add(1, Ordering::SeqCst);
+    }
+    let outcome = calls::portal_call(Selector(portal), [command::ASK, 0, 0, 0, 0, 0]);
+    WRONG_VCPU.store(u64::from(outcome.words[1] != 1), Ordering::SeqCst);
+    IS_DONE.store(1, Ordering::SeqCst);
+    loop {
+        // Errors show as a ping without a pong.
+        let _ = calls::vcpu_wait();
+        if events.take_bit(PING) {
+            let _ = calls::vcpu_signal(SELF, 1, PONG);
+        }
+    }
+}
+
+fn calls_on_two(context: &Context) -> Verdict {
+    if is_alone(context) {
+        return Ok(());
+    }
+    works(vcpu::start(1, second, context.assistant.portal_selector), "start vCPU 1")?;
+    for round in 0..ROUNDS {
+        let words = [command::ECHO, round, 5, 4, 3, 2];
+        let outcome = calls::portal_call(context.portal(), words);
+        check::status(outcome, Status::Ok, "call on CPU 0")?;
+        ensure(outcome.words == words, "words on CPU 0", round)?;
+    }
+    let end = sawmill_rt::time::tsc() + context.microseconds(2_000_000);
+    while IS_DONE.load(Ordering::SeqCst) == 0 && sawmill_rt::time::tsc() < end {
+        core::hint::spin_loop();
+    }
+    equal(IS_DONE.load(Ordering::SeqCst), 1, "vCPU 1 did not finish")?;
+    equal(BAD.load(Ordering::SeqCst), 0, "calls on CPU 1 went wrong")?;
+    equal(GOOD.load(Ordering::SeqCst), ROUNDS, "calls on CPU 1")?;
+    equal(WRONG_VCPU.load(Ordering::SeqCst), 0, "a call on CPU 1 was served elsewhere")
+}
+
+fn signal_other(context: &Context) -> Verdict {
+    if is_alone(context) {
+        return Ok(());
+    }
+    for round in 0..100 {
+        context.events.take();
+        works(calls::vcpu_signal(SELF, 2, PING), "signal vCPU 1")?;
+        let end = sawmill_rt::time::tsc() + context.microseconds(1_000_000);
+        while !context.events.take_bit(PONG) {
+            ensure(sawmill_rt::time::tsc() < end, "no answer", round)?;
+            core::hint::spin_loop();
+        }
+    }
+    Ok(())
+}
