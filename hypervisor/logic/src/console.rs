@@ -67,11 +67,6 @@ impl Output {
         self.foreground = id;
     }
 
-    /// The partition that has the terminal.
-    pub fn foreground(&self) -> u8 {
-        self.foreground
-    }
-
     /// Formats what a source wrote.
     pub fn write(&mut self, source: Source<'_>, bytes: &[u8], mut put: impl FnMut(&[u8])) {
         match self.format {
@@ -175,9 +170,9 @@ impl Input {
     }
 
     /// Takes a received byte; tells where it belongs, if it is payload.
-    pub fn receive(&mut self, output: &Output, byte: u8) -> Option<Arrival> {
-        if output.format == Format::Plain {
-            let id = output.foreground;
+    pub fn receive(&mut self, format: Format, foreground: u8, byte: u8) -> Option<Arrival> {
+        if format == Format::Plain {
+            let id = foreground;
             return (id != 0).then_some(Arrival { id, channel: CHANNEL_TERMINAL as u8, byte });
         }
         if byte == FRAME_START {
@@ -190,9 +185,7 @@ impl Input {
             InputState::Id => (InputState::Channel(byte.wrapping_sub(FRAME_BASE)), None),
             InputState::Channel(id) => (InputState::Bytes(id, byte.wrapping_sub(FRAME_BASE)), None),
             InputState::Bytes(id, channel) if byte == FRAME_ESCAPE => (InputState::Escaped(id, channel), None),
-            InputState::Bytes(id, channel) => {
-                (InputState::Bytes(id, channel), Some(Arrival { id, channel, byte }))
-            }
+            InputState::Bytes(id, channel) => (InputState::Bytes(id, channel), Some(Arrival { id, channel, byte })),
             InputState::Escaped(id, channel) => {
                 (InputState::Bytes(id, channel), Some(Arrival { id, channel, byte: byte ^ FRAME_BASE }))
             }
@@ -244,7 +237,7 @@ mod tests {
                 output.write(Source { id: *id, name: b"x", channel: *channel }, bytes, |part| line.extend_from_slice(part));
             }
             let mut input = Input::new();
-            let arrived: Vec<Arrival> = line.iter().filter_map(|byte| input.receive(&output, *byte)).collect();
+            let arrived: Vec<Arrival> = line.iter().filter_map(|byte| input.receive(Format::Framed, 0, *byte)).collect();
             let sent: Vec<Arrival> = chunks.iter()
                 .flat_map(|(id, channel, bytes)| bytes.iter().map(|byte| Arrival { id: *id, channel: *channel, byte: *byte }))
                 .collect();

@@ -77,7 +77,12 @@ pub fn answer(raw: impl Fn(u32, u32) -> Leaf, viewer: Viewer, leaf: u32, subleaf
                 shown |= ECX1_OSXSAVE;
             }
             let one_processor = 1 << 16;
-            [eax, ebx & 0xff00 | ebx & 0xff | one_processor | viewer.vcpu_index << 24, shown, edx & !EDX1_HIDDEN | EDX1_APIC]
+            [
+                eax,
+                ebx & 0xff00 | ebx & 0xff | one_processor | viewer.vcpu_index << 24,
+                shown,
+                edx & !EDX1_HIDDEN | EDX1_APIC,
+            ]
         }
         2 => [eax, ebx, ecx, edx],
         // Cache parameters, without how many processors share a cache.

@@ -15,6 +15,7 @@ pub mod extents;
 pub mod fifo;
 pub mod frames;
 pub mod msr;
+pub mod pci;
 pub mod platform;
 pub mod quota;
 pub mod ready;

@@ -196,7 +196,8 @@ pub trait Platform: PhysicalMemory + Sync + 'static {
     /// Number of running CPUs.
     fn cpu_count(&self) -> u32;
     /// Makes a vCPU whose memory is under `ept_root`, tagged with `vpid` (1..), from `frames` (`VCPU_FRAMES` of them, zeroed). Runs on any CPU; the vCPU will run on `cpu` only.
-    fn create_vcpu(&self, cpu: CpuIndex, ept_root: Hpa, vpid: u16, frames: &[Hpa]) -> Result<Self::Vcpu, HardwareError>;
+    fn create_vcpu(&self, cpu: CpuIndex, ept_root: Hpa, vpid: u16, frames: &[Hpa])
+    -> Result<Self::Vcpu, HardwareError>;
     /// Makes another CPU leave its guest or its idle wait.
     ///
     /// A kick that arrives while that CPU is in root mode must end its next `enter` or `idle` at once.

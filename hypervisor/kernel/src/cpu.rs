@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What one physical CPU alone touches: registers and hardware of its vCPUs.
+//!
+//! Owns [`CpuLocal`], whose lock its CPU takes once and keeps. Lock order:
+//! this one, then the big lock; the console lock only while the big one is
+//! free (see `hypervisor/doc/internals.md`).
+
+use crate::limits::{PARTITIONS, VCPUS};
+use crate::state::State;
+use crate::vcpu::Vcpu;
+use arrayvec::ArrayVec;
+use sawmill_abi::PAGE_SIZE;
+use sawmill_logic::arena::Ref;
+use sawmill_logic::platform::{Exit, Platform, Registers};
+
+/// A vCPU's registers and hardware.
+pub(crate) struct Run<P: Platform> {
+    pub hardware: P::Vcpu,
+    pub registers: Registers,
+    /// An interrupt window was asked for.
+    pub has_window: bool,
+}
+
+/// Console output copied out of a guest, put out when the big lock is free.
+pub(crate) struct Copied {
+    pub bytes: [u8; PAGE_SIZE as usize],
+    pub length: usize,
+    pub id: u8,
+    pub channel: u8,
+    pub name: [u8; 16],
+}
+
+impl Copied {
+    const fn new() -> Self {
+        Copied { bytes: [0; PAGE_SIZE as usize], length: 0, id: 0, channel: 0, name: [0; 16] }
+    }
+}
+
+/// State of one CPU.
+pub(crate) struct CpuLocal<P: Platform> {
+    pub cpu: usize,
+    /// The vCPU that was entered last.
+    pub current: Option<Ref<Vcpu>>,
+    /// Its exit, not answered yet.
+    pub exit: Option<Exit>,
+    /// By arena index of the vCPU.
+    pub slots: [Option<Run<P>>; VCPUS],
+    /// Generations of translations that this CPU has seen, by arena index of the partition.
+    pub ept_seen: [u32; PARTITIONS],
+    pub copied: Copied,
+    /// Kernel lines to be put out.
+    pub lines: ArrayVec<u8, 1024>,
+}
+
+impl<P: Platform> CpuLocal<P> {
+    pub const fn new() -> Self {
+        CpuLocal {
+            cpu: 0,
+            current: None,
+            exit: None,
+            slots: [const { None }; VCPUS],
+            ept_seen: [0; PARTITIONS],
+            copied: Copied::new(),
+            lines: ArrayVec::new_const(),
+        }
+    }
+
+    /// Returns the registers and hardware of a vCPU that this CPU has taken.
+    pub fn run(&mut self, vcpu: Ref<Vcpu>) -> Option<&mut Run<P>> {
+        self.slots.get_mut(vcpu.index())?.as_mut()
+    }
+
+    /// Makes this CPU forget translations that were taken away since it last ran the partition.
+    pub fn renew_translations(&mut self, state: &State<P>, partition: usize) {
+        let (Some(seen), Some(now)) = (self.ept_seen.get_mut(partition), state.ept_generations.get(partition)) else {
+            return;
+        };
+        if *seen != *now {
+            *seen = *now;
+            let root = state.partitions.find_from(partition, |_| true).filter(|found| found.index() == partition);
+            if let Some(root) = root.and_then(|found| state.partitions.get(found)) {
+                state.platform.invalidate_ept(root.ept_root);
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The end of capabilities, objects and partitions.
+//!
+//! Everything ends by its original capability: removing that destroys the
+//! object. Removal goes from the leaves of the derivation tree up. A dying
+//! partition is put on a list (`State::dying`) and taken apart when the
+//! revocation that hit it is through, so nothing here recurses.
+
+use crate::limits::OBJECT_COST;
+use crate::partition::{Condition, Partition};
+use crate::region::{Backing, Region};
+use crate::state::{Object, State};
+use sawmill_abi::PAGE_SIZE;
+use sawmill_logic::arena::Ref;
+use sawmill_logic::capability::Position;
+use sawmill_logic::platform::Platform;
+
+impl<P: Platform> State<P> {
+    /// Removes a capability and all derived from it; returns how many.
+    pub(crate) fn revoke(&mut self, at: Position) -> u64 {
+        let mut removed = self.remove_tree(at);
+        while self.dying != 0 {
+            let index = self.dying.trailing_zeros() as usize;
+            match self.partitions.find_from(index, |_| true).filter(|partition| partition.index() == index) {
+                Some(partition) => {
+                    let last = self.youngest(partition, &mut removed);
+                    removed += self.bury(last);
+                }
+                None => self.dying &= !(1 << index),
+            }
+        }
+        removed
+    }
+
+    /// Goes down from a dying partition to one that paid for no other, killing on the way.
+    fn youngest(&mut self, from: Ref<Partition>, removed: &mut u64) -> Ref<Partition> {
+        let mut at = from;
+        while let Some(child) = self.partitions.find_from(0, |partition| partition.payer == Some(at)) {
+            if let Some(origin) = self.partitions.get(child).map(|child| child.origin) {
+                *removed += self.remove_tree(origin);
+            }
+            at = child;
+        }
+        at
+    }
+
+    /// Removes the capabilities derived from one, but not itself; returns how many.
+    pub(crate) fn revoke_derived(&mut self, at: Position) -> u64 {
+        let mut removed = 0;
+        while let Some(leaf) = Some(self.capabilities.first_leaf(at)).filter(|leaf| *leaf != at) {
+            removed += self.revoke(leaf);
+        }
+        removed
+    }
+
+    fn remove_tree(&mut self, at: Position) -> u64 {
+        let mut removed = 0;
+        while self.capabilities.get(at).is_some() {
+            let leaf = self.capabilities.first_leaf(at);
+            let is_original = self.capabilities.is_original(leaf);
+            let Some(capability) = self.capabilities.remove_leaf(leaf) else { break };
+            removed += 1;
+            self.forget(capability.object, leaf, is_original);
+        }
+        removed
+    }
+
+    /// Undoes what was done through a capability, and its object if it was the original.
+    fn forget(&mut self, object: Object, at: Position, is_original: bool) {
+        match object {
+            Object::Region(region) => {
+                self.unmap_where(|mapping| mapping.via == at);
+                if is_original {
+                    self.destroy_region(region);
+                }
+            }
+            _ if !is_original => {}
+            Object::Partition(partition) => self.kill(partition),
+            Object::Vcpu(vcpu) => self.retire_vcpu(vcpu),
+            Object::Portal(portal) => {
+                if let Some(portal) = self.portals.remove(portal) {
+                    self.release(portal.payer, OBJECT_COST);
+                }
+            }
+            Object::Event(event) => {
+                if let Some(event) = self.events.remove(event) {
+                    self.release(event.payer, OBJECT_COST);
+                }
+            }
+            Object::Irq(irq) => self.destroy_irq(irq),
+            Object::Device(device) => self.destroy_device(device),
+            Object::Machine => {}
+        }
+    }
+
+    fn destroy_region(&mut self, reference: Ref<Region>) {
+        let Some(region) = self.regions.remove(reference) else { return };
+        self.release(region.payer, OBJECT_COST);
+        if region.backing == Backing::Device {
+            return;
+        }
+        if let Some(payer) = self.partitions.get_mut(region.payer) {
+            payer.page_quota.release(region.range.pages);
+        }
+        let (start, end) = (region.range.start.0, region.range.start.0 + region.range.pages * PAGE_SIZE);
+        // Event pages are written by the kernel without a mapping: none may stay in memory that is given away.
+        let holders = |vcpu: &crate::vcpu::Vcpu| vcpu.event_page.is_some_and(|page| (start..end).contains(&page.0));
+        while let Some(vcpu) = self.vcpus.find_from(0, holders) {
+            if let Some(vcpu) = self.vcpus.get_mut(vcpu) {
+                vcpu.event_page = None;
+            }
+        }
+        let given = self.extents.give(region.range);
+        debug_assert!(given);
+    }
+
+    /// Stops a partition for good: from now on it is dead to everybody.
+    pub(crate) fn kill(&mut self, reference: Ref<Partition>) {
+        let Some(partition) = self.partitions.get_mut(reference) else { return };
+        if partition.condition == Condition::Dying {
+            return;
+        }
+        partition.condition = Condition::Dying;
+        self.dying |= 1 << reference.index();
+        for vcpu in partition.vcpus.into_iter().flatten() {
+            self.leave_calls(vcpu);
+            self.stop_vcpu(vcpu);
+        }
+        if self.root == Some(reference) {
+            self.stop_without_root();
+        }
+    }
+
+    /// Takes a dead partition apart and gives what it cost back to its payer.
+    fn bury(&mut self, reference: Ref<Partition>) -> u64 {
+        let mut removed = 0;
+        let table = reference.index() as u16;
+        while let Some(at) = self.capabilities.first_used(table) {
+            removed += self.remove_tree(at);
+        }
+        let owned = |state: &Self| -> Option<Position> {
+            let vcpu = state.partitions.get(reference)?.vcpus.into_iter().flatten().next();
+            vcpu.and_then(|vcpu| state.vcpus.get(vcpu).map(|vcpu| vcpu.origin))
+                .or_else(|| find_origin(&state.devices, |device| device.partition == reference, |device| device.origin))
+                .or_else(|| find_origin(&state.irqs, |irq| irq.payer == reference, |irq| irq.origin))
+                .or_else(|| find_origin(&state.regions, |region| region.payer == reference, |region| region.origin))
+        };
+        while let Some(origin) = owned(self) {
+            let count = self.remove_tree(origin);
+            removed += count;
+            if count == 0 {
+                break;
+            }
+        }
+        self.unmap_where(|mapping| mapping.partition == reference);
+        self.renew_translations(reference);
+        self.dying &= !(1 << reference.index());
+        let Some(partition) = self.partitions.remove(reference) else { return removed };
+        self.frames.give(partition.ept_root);
+        for frame in partition.port_bitmaps.into_iter().flatten() {
+            self.frames.give(frame);
+        }
+        if let Some(payer) = partition.payer.and_then(|payer| self.partitions.get_mut(payer)) {
+            payer.kernel_quota.release(partition.kernel_quota.limit());
+            payer.page_quota.release(partition.page_quota.limit());
+        }
+        self.inherit_tombstones(reference, partition.payer);
+        if let Some(channels) = self.received.get_mut(reference.index()) {
+            channels.iter_mut().for_each(|ring| ring.clear());
+        }
+        if self.foreground == reference.index() as u8 + 1 {
+            self.foreground = 0;
+        }
+        removed
+    }
+}
+
+impl<P: Platform> State<P> {
+    /// Leaves what outlives a partition (the ends that others hold) to its payer.
+    fn inherit_tombstones(&mut self, dead: Ref<Partition>, heir: Option<Ref<Partition>>) {
+        let Some(heir) = heir else { return };
+        let mut count = 0;
+        while let Some(portal) = self.portals.find_from(0, |portal| portal.payer == dead) {
+            let Some(portal) = self.portals.get_mut(portal) else { break };
+            portal.payer = heir;
+            count += 1;
+        }
+        while let Some(event) = self.events.find_from(0, |event| event.payer == dead) {
+            let Some(event) = self.events.get_mut(event) else { break };
+            event.payer = heir;
+            count += 1;
+        }
+        // Covered: the heir has just got back the quota out of which these were paid.
+        let charged = self.charge(heir, count * OBJECT_COST);
+        debug_assert!(charged.is_ok());
+    }
+}
+
+fn find_origin<T, const N: usize>(
+    arena: &sawmill_logic::arena::Arena<T, N>,
+    is_wanted: impl Fn(&T) -> bool,
+    origin: impl Fn(&T) -> Position,
+) -> Option<Position> {
+    arena.iter().find(|(_, object)| is_wanted(object)).map(|(_, object)| origin(object))
+}

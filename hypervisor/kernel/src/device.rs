@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! PCI functions: listing, assignment, configuration space, BARs, MSI.
+//!
+//! Base address registers are never changed: a driver's sizing of them is
+//! answered from what was found at assignment. Without an IOMMU an assigned
+//! device can read and write all memory, so assignment asks for
+//! `DEVICE_UNSAFE_DMA`.
+
+use crate::hypercall::{Answer, Arguments};
+use crate::interrupt::{Irq, IrqSource};
+use crate::limits::OBJECT_COST;
+use crate::lookup::Caller;
+use crate::partition::Partition;
+use crate::region::{Backing, Region};
+use crate::state::{Decoded, Object, State};
+use arrayvec::ArrayVec;
+use sawmill_abi::PAGE_SIZE;
+use sawmill_abi::machine::{BAR_MEMORY, BAR_NONE, BAR_PORTS, DEVICE_UNSAFE_DMA};
+use sawmill_abi::object::{RIGHT_DEVICE_CONFIG, RIGHT_PARTITION_CONTROL};
+use sawmill_abi::status::Status;
+use sawmill_logic::arena::Ref;
+use sawmill_logic::capability::Position;
+use sawmill_logic::pci::{self, BARS, Bar};
+use sawmill_logic::platform::{FrameRange, Hpa, Platform};
+
+/// A PCI function of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Function {
+    pub address: u16,
+    pub id: u32,
+    pub class: u32,
+    pub interrupt: u32,
+}
+
+/// An assigned PCI function.
+pub(crate) struct Device {
+    pub partition: Ref<Partition>,
+    pub address: u16,
+    pub bars: [Bar; BARS],
+    /// Registers (bits) that the driver is sizing.
+    pub sizing: u8,
+    pub msi: Option<u16>,
+    pub msix: Option<u16>,
+    pub origin: Position,
+}
+
+/// Class code, upper two bytes: IDE controller.
+const CLASS_IDE: u32 = 0x0101;
+/// Fixed ports of the two channels of an IDE controller, by the bit of its programming interface that frees them.
+const IDE_CHANNELS: [(u32, [(u64, u64); 2]); 2] = [(1, [(0x1f0, 8), (0x3f6, 1)]), (4, [(0x170, 8), (0x376, 1)])];
+
+/// Lists the PCI functions of a machine.
+pub(crate) fn list<P: Platform, const N: usize>(platform: &P) -> ArrayVec<Function, N> {
+    let mut functions = ArrayVec::new();
+    for device in 0..0x2000u16 {
+        let first = device << 3;
+        if platform.pci_read(first, pci::OFFSET_ID, 2) == 0xffff {
+            continue;
+        }
+        let header = platform.pci_read(first, pci::OFFSET_HEADER_TYPE, 1);
+        let count = if header & pci::HEADER_IS_MULTIFUNCTION != 0 { 8 } else { 1 };
+        for address in first..first + count {
+            let id = platform.pci_read(address, pci::OFFSET_ID, 4);
+            if id & 0xffff == 0xffff {
+                continue;
+            }
+            let class = platform.pci_read(address, pci::OFFSET_CLASS, 4);
+            let interrupt = platform.pci_read(address, pci::OFFSET_INTERRUPT, 2);
+            if functions.try_push(Function { address, id, class, interrupt }).is_err() {
+                return functions;
+            }
+        }
+    }
+    functions
+}
+
+impl<P: Platform> State<P> {
+    pub(crate) fn device_find(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
+        self.lookup_machine(caller, arguments.selector)?;
+        let index = usize::try_from(arguments.words[0]).map_err(|_| Status::BadArgument)?;
+        let Function { address, id, class, interrupt } = *self.functions.get(index).ok_or(Status::BadArgument)?;
+        Ok(Answer::value(u64::from(address)).with(&[u64::from(id), u64::from(class), u64::from(interrupt)]))
+    }
+
+    pub(crate) fn device_assign(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
+        let target = self.lookup(caller, arguments.selector, RIGHT_PARTITION_CONTROL)?;
+        let [machine, address, flags, ..] = arguments.words;
+        self.lookup_machine(caller, machine)?;
+        let function = self.functions.iter().find(|function| u64::from(function.address) == address).copied();
+        let Function { address, class, .. } = function.ok_or(Status::BadArgument)?;
+        if flags & !DEVICE_UNSAFE_DMA != 0 {
+            return Err(Status::BadArgument);
+        }
+        // No IOMMU is driven yet: without the explicit permission nothing is assigned.
+        if flags & DEVICE_UNSAFE_DMA == 0 {
+            return Err(Status::Unsupported);
+        }
+        if self.devices.find_from(0, |device| device.address == address).is_some() {
+            return Err(Status::Busy);
+        }
+        let at = self.free_selector(caller)?;
+        if self.devices.is_full() {
+            return Err(Status::NoSlot);
+        }
+        self.charge_object(target)?;
+        let bars = self.size_bars(address);
+        if let Err(status) = self.grant_device_ports(target, &bars, class) {
+            self.release(target, OBJECT_COST);
+            return Err(status);
+        }
+        let read = |offset| self.platform.pci_read(address, offset, 1) as u8;
+        let msi = pci::find_capability(read, pci::CAPABILITY_MSI);
+        let msix = pci::find_capability(read, pci::CAPABILITY_MSIX);
+        let device = Device { partition: target, address, bars, sizing: 0, msi, msix, origin: at };
+        let Ok(reference) = self.devices.insert(device) else { return Err(Status::NoSlot) };
+        Ok(Answer::value(self.name_object(at, Object::Device(reference))))
+    }
+
+    fn size_bars(&self, address: u16) -> [Bar; BARS] {
+        let platform = self.platform;
+        let command = platform.pci_read(address, pci::OFFSET_COMMAND, 2);
+        // The device must not decode the address that the sizing makes up.
+        platform.pci_write(address, pci::OFFSET_COMMAND, 2, command & !pci::COMMAND_DECODE);
+        let mut raw = [(0, 0); BARS + 1];
+        for (offset, register) in (pci::OFFSET_BARS..).step_by(4).zip(raw.iter_mut().take(BARS)) {
+            let value = platform.pci_read(address, offset, 4);
+            platform.pci_write(address, offset, 4, u32::MAX);
+            *register = (value, platform.pci_read(address, offset, 4));
+            platform.pci_write(address, offset, 4, value);
+        }
+        platform.pci_write(address, pci::OFFSET_COMMAND, 2, command);
+        let mut bars = [Bar::None; BARS];
+        let mut is_upper_half = false;
+        for (bar, pair) in bars.iter_mut().zip(raw.windows(2)) {
+            let &[(value, mask), upper] = pair else { break };
+            if !core::mem::take(&mut is_upper_half) {
+                *bar = pci::decode_bar(value, mask, upper);
+                is_upper_half = matches!(bar, Bar::Memory { is_wide: true, .. });
+            }
+        }
+        bars
+    }
+
+    fn grant_device_ports(&mut self, target: Ref<Partition>, bars: &[Bar; BARS], class: u32) -> Decoded<()> {
+        for bar in bars {
+            if let Bar::Ports { base, size } = *bar
+                && base != 0
+            {
+                self.grant_ports(target, base, size)?;
+            }
+        }
+        if class >> 16 == CLASS_IDE {
+            for (native, ranges) in IDE_CHANNELS {
+                for (first, count) in ranges {
+                    if class >> 8 & native == 0 {
+                        self.grant_ports(target, first, count)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn destroy_device(&mut self, reference: Ref<Device>) {
+        let Some(device) = self.devices.remove(reference) else { return };
+        // No bus mastering by a device that nobody drives.
+        let command = self.platform.pci_read(device.address, pci::OFFSET_COMMAND, 2);
+        self.platform.pci_write(device.address, pci::OFFSET_COMMAND, 2, command & !4);
+        self.release(device.partition, OBJECT_COST);
+    }
+
+    pub(crate) fn device_config_read(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
+        let reference = self.lookup(caller, arguments.selector, RIGHT_DEVICE_CONFIG)?;
+        let device: &Device = self.devices.get(reference).ok_or(Status::BadSelector)?;
+        let (offset, width) = decode_access(arguments)?;
+        let raw = self.platform.pci_read(device.address, offset, width);
+        let Some(index) = bar_index(offset) else { return Ok(Answer::value(u64::from(raw))) };
+        let is_sized = device.sizing & (1 << index) != 0;
+        let value = match device.bars.get(index) {
+            Some(bar) if is_sized && width == 4 => {
+                let lower = index.checked_sub(1).and_then(|lower| device.bars.get(lower));
+                match (bar, lower) {
+                    (Bar::None, Some(Bar::Memory { size, is_wide: true, .. })) => {
+                        ((!size.wrapping_sub(1)) >> 32) as u32
+                    }
+                    _ => pci::sizing_value(*bar, raw),
+                }
+            }
+            _ => raw,
+        };
+        Ok(Answer::value(u64::from(value)))
+    }
+
+    pub(crate) fn device_config_write(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
+        let reference = self.lookup(caller, arguments.selector, RIGHT_DEVICE_CONFIG)?;
+        let device: &mut Device = self.devices.get_mut(reference).ok_or(Status::BadSelector)?;
+        let (offset, width) = decode_access(arguments)?;
+        let value = arguments.words[2] as u32;
+        if let Some(index) = bar_index(offset) {
+            let bit = 1 << index;
+            device.sizing = if width == 4 && value == u32::MAX { device.sizing | bit } else { device.sizing & !bit };
+            return Ok(Answer::default());
+        }
+        let is_message =
+            |at: Option<u16>, length: u16| at.is_some_and(|at| offset + u16::from(width) > at && offset < at + length);
+        if is_message(device.msi, 24) || is_message(device.msix, 12) {
+            return Err(Status::NoRight);
+        }
+        // The expansion ROM stays where firmware put it.
+        if offset & !3 != 0x30 {
+            self.platform.pci_write(device.address, offset, width, value);
+        }
+        Ok(Answer::default())
+    }
+
+    pub(crate) fn device_bar(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
+        let reference = self.lookup(caller, arguments.selector, RIGHT_DEVICE_CONFIG)?;
+        let device: &Device = self.devices.get(reference).ok_or(Status::BadSelector)?;
+        let index = usize::try_from(arguments.words[0]).map_err(|_| Status::BadArgument)?;
+        match *device.bars.get(index).ok_or(Status::BadArgument)? {
+            Bar::None => Ok(Answer::value(BAR_NONE)),
+            Bar::Ports { base, size } => Ok(Answer::value(BAR_PORTS).with(&[base, size])),
+            Bar::Memory { base, size, .. } => {
+                if self.capability(caller, arguments.selector)?.rights & sawmill_abi::object::RIGHT_COPY == 0 {
+                    return Err(Status::NoRight);
+                }
+                let at = self.free_selector(caller)?;
+                if self.regions.is_full() {
+                    return Err(Status::NoSlot);
+                }
+                self.charge_object(caller.partition)?;
+                let start = base & !(PAGE_SIZE - 1);
+                let pages = (base - start + size).div_ceil(PAGE_SIZE);
+                let range = FrameRange { start: Hpa(start), pages };
+                let region = Region { range, backing: Backing::Device, payer: caller.partition, origin: at };
+                let selector = self.enter_region(region, at)?;
+                Ok(Answer::value(BAR_MEMORY).with(&[base, size, selector]))
+            }
+        }
+    }
+
+    pub(crate) fn device_msi(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
+        let reference = self.lookup(caller, arguments.selector, RIGHT_DEVICE_CONFIG)?;
+        let device: &Device = self.devices.get(reference).ok_or(Status::BadSelector)?;
+        let [index, irq, ..] = arguments.words;
+        let irq: &Irq = self.irqs.get(self.lookup(caller, irq, 0)?).ok_or(Status::BadSelector)?;
+        if irq.source != IrqSource::Message {
+            return Err(Status::BadArgument);
+        }
+        // MSI-X entries lie in device memory, which the kernel does not map yet.
+        let (Some(at), 0) = (device.msi, index) else { return Err(Status::Unsupported) };
+        let (address, data) = self.platform.message(irq.vector, irq.cpu);
+        let platform = self.platform;
+        let control = platform.pci_read(device.address, at + 2, 2);
+        platform.pci_write(device.address, at + 4, 4, address as u32);
+        let is_wide = control & 0x80 != 0;
+        if is_wide {
+            platform.pci_write(device.address, at + 8, 4, (address >> 32) as u32);
+        }
+        platform.pci_write(device.address, at + if is_wide { 12 } else { 8 }, 2, data);
+        // One message, enabled.
+        platform.pci_write(device.address, at + 2, 2, control & !0x70 | 1);
+        Ok(Answer::default())
+    }
+}
+
+fn decode_access(arguments: &Arguments) -> Decoded<(u16, u8)> {
+    let [offset, width, ..] = arguments.words;
+    let is_valid = matches!(width, 1 | 2 | 4) && offset < 256 && offset % width == 0;
+    if is_valid { Ok((offset as u16, width as u8)) } else { Err(Status::BadArgument) }
+}
+
+fn bar_index(offset: u16) -> Option<usize> {
+    let index = usize::from(offset.checked_sub(pci::OFFSET_BARS)? / 4);
+    (index < BARS).then_some(index)
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Physical interrupts: the console's, and Irq objects bound to events.
+//!
+//! A level-triggered pin is masked when it fires and unmasked by
+//! `irq_acknowledge`, so that no driver has to be trusted to end it.
+
+use crate::event::Event;
+use crate::hypercall::{Answer, Arguments};
+use crate::limits::OBJECT_COST;
+use crate::lookup::Caller;
+use crate::partition::Partition;
+use crate::state::{Decoded, Object, State};
+use sawmill_abi::machine::{IRQ_ACTIVE_LOW, IRQ_KIND_GSI, IRQ_KIND_ISA, IRQ_KIND_MSI, IRQ_LEVEL};
+use sawmill_abi::object::{RIGHT_EVENT_SIGNAL, RIGHT_IRQ_ACKNOWLEDGE};
+use sawmill_abi::status::Status;
+use sawmill_abi::trace::TraceKind;
+use sawmill_logic::arena::Ref;
+use sawmill_logic::capability::Position;
+use sawmill_logic::platform::{CpuIndex, PinMode, Platform};
+
+const LAST_DEVICE_VECTOR: u8 = 0xef;
+
+/// Where an interrupt comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IrqSource {
+    /// An I/O APIC pin.
+    Pin { gsi: u32, is_level: bool },
+    /// A message that `device_msi` programs.
+    Message,
+}
+
+/// An interrupt source bound to an event.
+pub(crate) struct Irq {
+    pub source: IrqSource,
+    pub vector: u8,
+    pub cpu: CpuIndex,
+    pub event: Ref<Event>,
+    pub is_masked: bool,
+    pub payer: Ref<Partition>,
+    pub origin: Position,
+}
+
+impl<P: Platform> State<P> {
+    pub(crate) fn irq_create(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
+        self.lookup_machine(caller, arguments.selector)?;
+        let [kind, number, flags, event, ..] = arguments.words;
+        let event = self.lookup(caller, event, RIGHT_EVENT_SIGNAL)?;
+        let vcpu = self.events.get(event).ok_or(Status::BadSelector)?.vcpu;
+        let cpu = CpuIndex(self.vcpus.get(vcpu).ok_or(Status::PeerDead)?.cpu as u32);
+        let mode = PinMode { is_level: flags & IRQ_LEVEL != 0, is_active_low: flags & IRQ_ACTIVE_LOW != 0 };
+        let pin = match kind {
+            IRQ_KIND_GSI => Some((u32::try_from(number).map_err(|_| Status::BadArgument)?, mode)),
+            IRQ_KIND_ISA if number < 16 => Some(self.platform.isa_pin(number as u8)),
+            IRQ_KIND_MSI => None,
+            _ => return Err(Status::BadArgument),
+        };
+        let source = match pin {
+            Some((gsi, mode)) => IrqSource::Pin { gsi, is_level: mode.is_level },
+            None => IrqSource::Message,
+        };
+        let is_same_pin = |irq: &Irq| match (irq.source, pin) {
+            (IrqSource::Pin { gsi, .. }, Some((wanted, _))) => gsi == wanted,
+            _ => false,
+        };
+        if self.irqs.find_from(0, is_same_pin).is_some() {
+            return Err(Status::Busy);
+        }
+        let at = self.free_selector(caller)?;
+        if self.irqs.is_full() {
+            return Err(Status::NoSlot);
+        }
+        let vector = self.free_vector().ok_or(Status::NoSlot)?;
+        self.charge_object(caller.partition)?;
+        if let Some((gsi, mode)) = pin
+            && !self.platform.route_pin(gsi, vector, mode, cpu)
+        {
+            self.release(caller.partition, OBJECT_COST);
+            return Err(Status::BadArgument);
+        }
+        let irq = Irq { source, vector, cpu, event, is_masked: false, payer: caller.partition, origin: at };
+        let Ok(reference) = self.irqs.insert(irq) else { return Err(Status::NoSlot) };
+        if let Some(place) = self.vectors.get_mut(usize::from(vector)) {
+            *place = Some(reference);
+        }
+        if let Some((gsi, _)) = pin {
+            self.platform.set_pin_masked(gsi, false);
+        }
+        Ok(Answer::value(self.name_object(at, Object::Irq(reference))))
+    }
+
+    fn free_vector(&self) -> Option<u8> {
+        let console = self.platform.console_vector();
+        (self.platform.first_device_vector()..=LAST_DEVICE_VECTOR)
+            .find(|vector| *vector != console && self.vectors.get(usize::from(*vector)).is_some_and(Option::is_none))
+    }
+
+    pub(crate) fn irq_acknowledge(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
+        let reference = self.lookup(caller, arguments.selector, RIGHT_IRQ_ACKNOWLEDGE)?;
+        let irq = self.irqs.get_mut(reference).ok_or(Status::BadSelector)?;
+        if let (IrqSource::Pin { gsi, .. }, true) = (irq.source, irq.is_masked) {
+            irq.is_masked = false;
+            self.platform.set_pin_masked(gsi, false);
+        }
+        Ok(Answer::default())
+    }
+
+    pub(crate) fn destroy_irq(&mut self, reference: Ref<Irq>) {
+        let Some(irq) = self.irqs.remove(reference) else { return };
+        if let IrqSource::Pin { gsi, .. } = irq.source {
+            self.platform.set_pin_masked(gsi, true);
+        }
+        if let Some(place) = self.vectors.get_mut(usize::from(irq.vector)) {
+            *place = None;
+        }
+        self.release(irq.payer, OBJECT_COST);
+    }
+
+    /// Takes a physical interrupt that arrived on this CPU.
+    pub(crate) fn interrupt(&mut self, vector: u8) {
+        self.trace(TraceKind::Interrupt, None, u64::from(vector), 0);
+        if vector == self.platform.console_vector() {
+            self.receive_console();
+            self.platform.end_of_interrupt();
+            return;
+        }
+        let mut event = None;
+        if let Some(reference) = self.vectors.get(usize::from(vector)).copied().flatten()
+            && let Some(irq) = self.irqs.get_mut(reference)
+        {
+            event = Some(irq.event);
+            if let IrqSource::Pin { gsi, is_level: true } = irq.source {
+                irq.is_masked = true;
+                self.platform.set_pin_masked(gsi, true);
+            }
+        }
+        self.platform.end_of_interrupt();
+        if let Some((vcpu, bit)) = event.and_then(|event| self.events.get(event)).map(|event| (event.vcpu, event.bit)) {
+            self.signal(vcpu, bit);
+        }
+    }
+}

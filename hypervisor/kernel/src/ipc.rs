@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Calls and replies: the state machine, without hurry.
+//!
+//! `fast.rs` does the common case. Both keep these invariants: a vCPU is
+//! `Calling(s)` exactly when it is in `s.callers` or `s.serving` names it; a
+//! vCPU is `Receiving` only with `serving == Nobody` and no caller queued.
+
+use crate::event::PortalBit;
+use crate::hypercall::{Answer, Arguments};
+use crate::limits::{CPUS, VCPUS};
+use crate::lookup::Caller;
+use crate::partition::{Condition, Handler};
+use crate::portal::Portal;
+use crate::state::{Decoded, Object, State};
+use crate::vcpu::{Activity, Call, CallKind, Outcome, Serving, Vcpu, attention};
+use sawmill_abi::event::EVENT_PORTAL;
+use sawmill_abi::fault::FAULT_RESUME;
+use sawmill_abi::object::RIGHT_PORTAL_CALL;
+use sawmill_abi::status::{REPLY_NONE, Status};
+use sawmill_abi::trace::TraceKind;
+use sawmill_logic::arena::Ref;
+use sawmill_logic::platform::{Platform, Tsc};
+use sawmill_logic::time;
+
+/// What becomes of the caller of a hypercall that may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Progress {
+    /// It goes on with this.
+    Goes(Outcome),
+    /// It waits; its outcome comes later.
+    Waits,
+}
+
+impl Progress {
+    fn status(status: Status) -> Progress {
+        Progress::Goes(Outcome::status(status))
+    }
+}
+
+impl<P: Platform> State<P> {
+    /// `portal_call`.
+    pub(crate) fn portal_call(&mut self, caller: &Caller, arguments: &Arguments) -> Progress {
+        let selected = self.capability(caller, arguments.selector).and_then(|capability| match capability.object {
+            Object::Portal(portal) if capability.rights & RIGHT_PORTAL_CALL != 0 => Ok((portal, capability.badge)),
+            Object::Portal(_) => Err(Status::NoRight),
+            _ => Err(Status::BadKind),
+        });
+        let called = selected.and_then(|(portal, badge)| {
+            let budget = self.portals.get(portal).ok_or(Status::BadSelector)?.budget_ticks;
+            let deadline = if budget == 0 { Tsc::NEVER } else { time::after(self.platform.now(), budget) };
+            let call = Call { kind: CallKind::Ordinary, badge, words: arguments.words, deadline };
+            self.call(caller.vcpu, portal, call)
+        });
+        if let Some(vcpu) = self.vcpus.get_mut(caller.vcpu) {
+            vcpu.statistics.calls += 1;
+        }
+        called.map_or_else(Progress::status, |()| Progress::Waits)
+    }
+
+    /// Starts a call in the name of a vCPU, which waits from then on.
+    pub(crate) fn call(&mut self, caller: Ref<Vcpu>, portal: Ref<Portal>, call: Call) -> Decoded<()> {
+        let here = self.here;
+        let server = self.portals.get(portal).ok_or(Status::BadSelector)?.server;
+        let partition = self.partitions.get(server).ok_or(Status::PeerDead)?;
+        if partition.condition != Condition::Running {
+            return Err(Status::PeerDead);
+        }
+        let server = partition.server_on(here).ok_or(Status::PeerDead)?;
+        if self.is_waiting_for(server, caller) {
+            return Err(Status::Busy);
+        }
+        if let Some(place) = self.portals.get_mut(portal).and_then(|portal| portal.known_servers.get_mut(here % CPUS)) {
+            *place = Some(server);
+        }
+        let vcpu = self.vcpus.get_mut(caller).ok_or(Status::BadSelector)?;
+        vcpu.activity = Activity::Calling(server);
+        vcpu.call = call;
+        let (priority, cpu) = (vcpu.priority, vcpu.cpu);
+        self.note_deadline(cpu, call.deadline);
+        self.lend_priority(server, priority);
+        let serving = self.vcpus.get_mut(server).ok_or(Status::PeerDead)?;
+        if serving.activity == Activity::Receiving {
+            self.deliver(server, caller);
+        } else {
+            serving.callers.push(caller);
+            self.signal(server, EVENT_PORTAL);
+        }
+        Ok(())
+    }
+
+    /// Whether `server` is `caller` or is in a call that ends at it.
+    fn is_waiting_for(&self, server: Ref<Vcpu>, caller: Ref<Vcpu>) -> bool {
+        let mut at = server;
+        for _ in 0..VCPUS {
+            if at == caller {
+                return true;
+            }
+            match self.vcpus.get(at).map(|vcpu| vcpu.activity) {
+                Some(Activity::Calling(next)) => at = next,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Hands a caller's message to a server that receives.
+    fn deliver(&mut self, server: Ref<Vcpu>, caller: Ref<Vcpu>) {
+        let Some(outcome) = self.accept(server, caller) else { return };
+        let Some(vcpu) = self.vcpus.get_mut(server) else { return };
+        vcpu.outcome = outcome;
+        vcpu.attention |= attention::OUTCOME;
+        self.make_ready(server);
+    }
+
+    /// Makes a caller the one being served.
+    fn accept(&mut self, server: Ref<Vcpu>, caller: Ref<Vcpu>) -> Option<Outcome> {
+        let Call { badge, words, .. } = self.vcpus.get(caller)?.call;
+        self.trace(TraceKind::Call, Some(caller), badge, words[0]);
+        let vcpu = self.vcpus.get_mut(server)?;
+        vcpu.serving = Serving::Caller(caller);
+        vcpu.statistics.served += 1;
+        Some(Outcome { status: Status::Ok as u64, badge: Some(badge), words: Some(words) })
+    }
+
+    /// `portal_reply_wait`.
+    pub(crate) fn portal_reply_wait(&mut self, caller: &Caller, arguments: &Arguments) -> Progress {
+        let Some(vcpu) = self.vcpus.get_mut(caller.vcpu) else { return Progress::Waits };
+        if arguments.selector != REPLY_NONE {
+            // A reply that nobody waits for is dropped.
+            let _ = self.answer(caller.vcpu, arguments);
+        } else if matches!(vcpu.serving, Serving::Caller(_)) {
+            return Progress::status(Status::Busy);
+        } else {
+            vcpu.serving = Serving::Nobody;
+        }
+        if self.has_events(caller.vcpu, PortalBit::Ignored) {
+            return Progress::status(Status::Interrupted);
+        }
+        let Some(vcpu) = self.vcpus.get_mut(caller.vcpu) else { return Progress::Waits };
+        match vcpu.callers.pop() {
+            Some(next) => self.accept(caller.vcpu, next).map_or(Progress::Waits, Progress::Goes),
+            None => {
+                vcpu.activity = Activity::Receiving;
+                Progress::Waits
+            }
+        }
+    }
+
+    /// `portal_reply`.
+    pub(crate) fn portal_reply(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
+        self.answer(caller.vcpu, arguments)?;
+        Ok(Answer::default())
+    }
+
+    /// Answers the call that a server has taken.
+    fn answer(&mut self, server: Ref<Vcpu>, arguments: &Arguments) -> Decoded<()> {
+        let vcpu = self.vcpus.get_mut(server).ok_or(Status::Stale)?;
+        let Serving::Caller(caller) = core::mem::replace(&mut vcpu.serving, Serving::Nobody) else {
+            return Err(Status::Stale);
+        };
+        let number = u64::from(self.number(caller));
+        self.trace(TraceKind::Reply, Some(server), arguments.selector, number);
+        self.restore_priority(server);
+        self.finish(caller, Outcome { status: arguments.selector, badge: None, words: Some(arguments.words) });
+        Ok(())
+    }
+
+    /// Ends a caller's call, in which nobody serves it any more.
+    fn finish(&mut self, caller: Ref<Vcpu>, outcome: Outcome) {
+        let Some(vcpu) = self.vcpus.get_mut(caller) else { return };
+        vcpu.call.deadline = Tsc::NEVER;
+        if vcpu.call.kind == CallKind::Ordinary {
+            vcpu.outcome = outcome;
+            vcpu.attention |= attention::OUTCOME;
+            self.make_ready(caller);
+            return;
+        }
+        let owner = vcpu.partition;
+        vcpu.call.kind = CallKind::Ordinary;
+        vcpu.activity = Activity::Parked;
+        let is_alive = self.partitions.get(owner).is_some_and(|owner| owner.condition == Condition::Running);
+        let resumes =
+            outcome.status == Status::Ok as u64 && outcome.words.is_some_and(|words| words[0] == FAULT_RESUME);
+        if is_alive && resumes {
+            self.make_ready(caller);
+        } else {
+            self.park(owner);
+        }
+    }
+
+    /// Takes a caller out of its call and gives it a status instead of a reply.
+    pub(crate) fn abandon_call(&mut self, caller: Ref<Vcpu>, status: Status) {
+        self.detach_caller(caller);
+        self.finish(caller, Outcome::status(status));
+    }
+
+    /// Takes a caller out of its call; it is left without a state.
+    fn detach_caller(&mut self, caller: Ref<Vcpu>) {
+        let Some(Activity::Calling(server)) = self.vcpus.get(caller).map(|vcpu| vcpu.activity) else { return };
+        if let Some(vcpu) = self.vcpus.get_mut(server) {
+            if vcpu.serving == Serving::Caller(caller) {
+                vcpu.serving = Serving::Gone;
+            }
+            vcpu.callers.remove(caller);
+        }
+        self.restore_priority(server);
+        if let Some(vcpu) = self.vcpus.get_mut(caller) {
+            vcpu.activity = Activity::Parked;
+        }
+    }
+
+    /// Takes a vCPU that stops out of all calls: those it made, and those made to it.
+    pub(crate) fn leave_calls(&mut self, reference: Ref<Vcpu>) {
+        self.detach_caller(reference);
+        let Some(vcpu) = self.vcpus.get_mut(reference) else { return };
+        let served = core::mem::replace(&mut vcpu.serving, Serving::Nobody);
+        let callers = core::mem::take(&mut vcpu.callers);
+        let dead = Outcome::status(Status::PeerDead);
+        if let Serving::Caller(caller) = served {
+            self.finish(caller, dead);
+        }
+        for caller in callers.iter() {
+            self.finish(caller, dead);
+        }
+    }
+
+    /// Calls a partition's handler in the name of one of its vCPUs; false if there is none that could answer.
+    pub(crate) fn call_handler(&mut self, reference: Ref<Vcpu>, handler: Handler, words: [u64; 6]) -> bool {
+        let call = Call { kind: CallKind::Fault, badge: handler.badge, words, deadline: Tsc::NEVER };
+        self.call(reference, handler.portal, call).is_ok()
+    }
+}

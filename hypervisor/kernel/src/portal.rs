@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Portals: entry points into server partitions.
+//!
+//! A portal outlives its server, so that callers learn PEER_DEAD rather than
+//! find an empty slot; what it costs moves to whoever paid for the server.
+
+use crate::hypercall::{Answer, Arguments};
+use crate::limits::CPUS;
+use crate::lookup::Caller;
+use crate::partition::Partition;
+use crate::state::{Decoded, Object, State};
+use crate::vcpu::Vcpu;
+use sawmill_abi::object::RIGHT_PARTITION_GRANT;
+use sawmill_abi::status::Status;
+use sawmill_logic::arena::Ref;
+use sawmill_logic::platform::Platform;
+use sawmill_logic::time;
+
+/// An entry point.
+pub(crate) struct Portal {
+    pub server: Ref<Partition>,
+    pub payer: Ref<Partition>,
+    /// Ticks that a call may take; 0 = any.
+    pub budget_ticks: u64,
+    /// For the fast path: the server's vCPU on each CPU, as the last queued call found it.
+    pub known_servers: [Option<Ref<Vcpu>>; CPUS],
+}
+
+impl<P: Platform> State<P> {
+    pub(crate) fn portal_create(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
+        let server = self.lookup(caller, arguments.selector, RIGHT_PARTITION_GRANT)?;
+        let at = self.free_selector(caller)?;
+        if self.portals.is_full() {
+            return Err(Status::NoSlot);
+        }
+        self.charge_object(server)?;
+        let budget_ticks = time::ticks_of_ns(arguments.words[0], self.platform.tsc_khz());
+        let portal = Portal { server, payer: server, budget_ticks, known_servers: [None; CPUS] };
+        let Ok(reference) = self.portals.insert(portal) else { return Err(Status::NoSlot) };
+        Ok(Answer::value(self.name_object(at, Object::Portal(reference))))
+    }
+}

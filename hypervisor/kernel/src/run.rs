@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The loop of each CPU: answer the last exit, choose a vCPU, enter it.
+//!
+//! Owns [`Kernel`]: the big lock, the per-CPU state, the console. While a
+//! guest runs only its CPU's local lock is held.
+
+use crate::cpu::{CpuLocal, Run};
+use crate::limits::{CPUS, PARTITIONS};
+use crate::state::State;
+use crate::vcpu::{Vcpu, attention};
+use core::sync::atomic::{AtomicU32, Ordering};
+use sawmill_abi::UPCALL_VECTOR;
+use sawmill_abi::hypercall::Hypercall;
+use sawmill_logic::arena::Ref;
+use sawmill_logic::console::{Output, Source};
+use sawmill_logic::platform::{CpuIndex, Exit, Platform, Registers, Tsc, VcpuHardware};
+use spin::mutex::{SpinMutex, TicketMutex};
+
+/// The microkernel on a machine.
+pub struct Kernel<P: Platform> {
+    pub(crate) platform: &'static P,
+    /// The big lock. Rank 2.
+    pub(crate) state: TicketMutex<State<P>>,
+    /// Each kept by its CPU for good. Rank 1.
+    pub(crate) locals: [SpinMutex<CpuLocal<P>>; CPUS],
+    /// Taken only while the big lock is free. Rank 3.
+    pub(crate) output: SpinMutex<Output>,
+    /// Partition (arena index + 1) whose translations each CPU may be using; 0 = none.
+    pub(crate) running: [AtomicU32; CPUS],
+}
+
+/// What a CPU does next.
+enum Next {
+    Enter(Ref<Vcpu>, Tsc),
+    Idle(Tsc),
+}
+
+impl<P: Platform> Kernel<P> {
+    /// Creates a kernel without partitions.
+    pub const fn new(platform: &'static P) -> Self {
+        Kernel {
+            platform,
+            state: TicketMutex::new(State::new(platform)),
+            locals: [const { SpinMutex::new(CpuLocal::new()) }; CPUS],
+            output: SpinMutex::new(Output::new()),
+            running: [const { AtomicU32::new(0) }; CPUS],
+        }
+    }
+
+    /// Runs vCPUs on this CPU for ever. Each CPU calls it once with its own index.
+    pub fn run(&self, cpu: CpuIndex) -> ! {
+        let cpu = cpu.0 as usize % CPUS;
+        let mut local = self.locals[cpu].lock();
+        local.cpu = cpu;
+        loop {
+            self.turn(&mut local);
+        }
+    }
+
+    /// One round: everything from one exit that needs the state to the next.
+    pub(crate) fn turn(&self, local: &mut CpuLocal<P>) {
+        let (next, stop) = {
+            let mut guard = self.state.lock();
+            let state = &mut *guard;
+            state.here = local.cpu;
+            self.answer(state, local);
+            let next = self.prepare(state, local);
+            self.shoot_down(state);
+            if !state.log.is_empty() {
+                local.lines = state.log.take();
+            }
+            (next, state.stop)
+        };
+        self.put_out(local);
+        if let Some(kind) = stop {
+            self.platform.shutdown(kind);
+        }
+        match next {
+            Next::Enter(vcpu, deadline) => self.enter(local, vcpu, deadline),
+            Next::Idle(until) => {
+                if let Some(vector) = self.platform.idle(until) {
+                    let mut state = self.state.lock();
+                    state.here = local.cpu;
+                    state.interrupt(vector);
+                }
+            }
+        }
+    }
+
+    /// Answers the exit that ended the last round.
+    fn answer(&self, state: &mut State<P>, local: &mut CpuLocal<P>) {
+        state.account(self.platform.now());
+        let (Some(exit), Some(current)) = (local.exit.take(), local.current) else { return };
+        let CpuLocal { slots, copied, .. } = local;
+        if let Some(run) = slots.get_mut(current.index()).and_then(Option::as_mut) {
+            state.answer_exit(current, run, exit, copied);
+        }
+    }
+
+    /// Chooses who runs and brings its hardware up to date.
+    fn prepare(&self, state: &mut State<P>, local: &mut CpuLocal<P>) -> Next {
+        state.reap(|index| local.slots.get_mut(index).and_then(Option::take).map(|run| run.hardware));
+        let now = self.platform.now();
+        state.expire(now);
+        while let Some(vcpu) = state.schedule(now) {
+            if self.make_enterable(state, local, vcpu).is_some() {
+                let deadline = state.entry_deadline(vcpu);
+                return Next::Enter(vcpu, deadline);
+            }
+            state.stop_vcpu(vcpu);
+        }
+        Next::Idle(state.cpu(local.cpu).next_timer)
+    }
+
+    /// Does what other CPUs and earlier hypercalls left to be done on this vCPU's hardware.
+    fn make_enterable(&self, state: &mut State<P>, local: &mut CpuLocal<P>, reference: Ref<Vcpu>) -> Option<()> {
+        let vcpu = state.vcpus.get_mut(reference)?;
+        let partition = vcpu.partition;
+        let todo = vcpu.attention;
+        if todo != 0 {
+            let upcall = todo & attention::UPCALL;
+            vcpu.attention = upcall;
+            if todo & attention::TAKE != 0 {
+                let hardware = state.hardware.get_mut(reference.index())?.take()?;
+                let run = Run { hardware, registers: Registers::default(), has_window: false };
+                *local.slots.get_mut(reference.index())? = Some(run);
+            }
+            let run = local.run(reference)?;
+            if todo & attention::START != 0 {
+                run.hardware.start(vcpu.entry);
+                run.registers = Registers { rdi: vcpu.argument, rsi: vcpu.argument, ..Registers::default() };
+                // A tag used before may have left translations of another vCPU behind.
+                self.platform.invalidate_ept(state.partitions.get(partition)?.ept_root);
+            }
+            if todo & attention::PORTS != 0
+                && let Some(bitmaps) = state.partitions.get(partition)?.port_bitmaps
+            {
+                run.hardware.set_port_bitmaps(bitmaps);
+            }
+            if todo & attention::OUTCOME != 0 {
+                crate::hypercall::write_outcome(&mut run.registers, &vcpu.outcome);
+            }
+            if upcall != 0 {
+                self.offer_upcall(state, local, reference)?;
+            }
+        }
+        local.renew_translations(state, partition.index());
+        // Stored under the big lock: whoever takes translations away later sees it (`shoot_down`).
+        self.running[local.cpu % CPUS].store(partition.index() as u32 + 1, Ordering::SeqCst);
+        Some(())
+    }
+
+    /// Injects the upcall, or asks to be told when that is possible.
+    fn offer_upcall(&self, state: &mut State<P>, local: &mut CpuLocal<P>, reference: Ref<Vcpu>) -> Option<()> {
+        let is_wanted = state.wants_upcall(state.vcpus.get(reference)?);
+        let run = local.run(reference)?;
+        let vcpu = state.vcpus.get_mut(reference)?;
+        let can_take = run.hardware.can_take_interrupt();
+        if is_wanted && can_take {
+            run.hardware.inject_interrupt(UPCALL_VECTOR);
+            vcpu.statistics.injections += 1;
+        }
+        if !is_wanted || can_take {
+            vcpu.attention &= !attention::UPCALL;
+        }
+        let needs_window = vcpu.attention & attention::UPCALL != 0;
+        if needs_window != run.has_window {
+            run.has_window = needs_window;
+            run.hardware.set_interrupt_window(needs_window);
+        }
+        Some(())
+    }
+
+    /// Enters a vCPU, and goes on as long as `fast.rs` can answer its exits.
+    fn enter(&self, local: &mut CpuLocal<P>, vcpu: Ref<Vcpu>, deadline: Tsc) {
+        const PORTAL_CALL: u64 = Hypercall::PortalCall as u64;
+        const PORTAL_REPLY_WAIT: u64 = Hypercall::PortalReplyWait as u64;
+        let (mut current, mut deadline) = (vcpu, deadline);
+        let running = &self.running[local.cpu % CPUS];
+        local.current = Some(current);
+        loop {
+            let Some(run) = local.run(current) else { return };
+            let exit = run.hardware.enter(&mut run.registers, deadline);
+            running.store(0, Ordering::Release);
+            if exit == Exit::Hypercall {
+                let next = match run.registers.rax {
+                    PORTAL_CALL => self.fast_call(local, current),
+                    PORTAL_REPLY_WAIT => self.fast_reply(local, current),
+                    _ => None,
+                };
+                if let Some((next, until)) = next {
+                    (current, deadline) = (next, until);
+                    continue;
+                }
+            }
+            local.current = Some(current);
+            local.exit = Some(exit);
+            return;
+        }
+    }
+
+    /// Waits until no CPU uses translations that were taken away.
+    ///
+    /// The big lock is held: a CPU that leaves its guest waits for it, and then renews before it enters again.
+    fn shoot_down(&self, state: &mut State<P>) {
+        let partitions = core::mem::take(&mut state.shootdown);
+        if partitions == 0 {
+            return;
+        }
+        let uses = |running: &AtomicU32| {
+            let partition = running.load(Ordering::SeqCst);
+            partition != 0 && partition <= PARTITIONS as u32 && partitions & (1 << (partition - 1)) != 0
+        };
+        for (cpu, running) in self.running.iter().enumerate() {
+            if cpu != state.here && uses(running) {
+                self.platform.kick(CpuIndex(cpu as u32));
+                while uses(running) {
+                    core::hint::spin_loop();
+                }
+            }
+        }
+    }
+
+    /// Puts out what was copied while the big lock was held.
+    fn put_out(&self, local: &mut CpuLocal<P>) {
+        let copied = &mut local.copied;
+        if copied.length == 0 && local.lines.is_empty() {
+            return;
+        }
+        let mut output = self.output.lock();
+        let put = |bytes: &[u8]| self.platform.console_put(bytes);
+        if copied.length > 0 {
+            let source = Source { id: copied.id, name: &copied.name, channel: copied.channel };
+            output.write(source, copied.bytes.get(..copied.length).unwrap_or_default(), put);
+            copied.length = 0;
+        }
+        output.write(Source { id: 0, name: b"hypervisor", channel: 0 }, &local.lines, put);
+        local.lines.clear();
+    }
+}
