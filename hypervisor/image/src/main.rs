@@ -4,17 +4,23 @@
 
 #[cfg(target_os = "none")]
 mod image {
+    use sawmill_kernel::Kernel;
     use sawmill_logic::platform::{BootInformation, CpuIndex};
+    use sawmill_machine::{MACHINE, Machine};
+
+    static KERNEL: Kernel<Machine> = Kernel::new(&MACHINE);
 
     sawmill_machine::entry!(boot, run);
 
-    fn boot(_information: &BootInformation) {
-        sawmill_machine::log!("booted");
+    fn boot(information: &BootInformation) {
+        if let Err(reason) = KERNEL.boot(information) {
+            sawmill_machine::log!("cannot start: {reason}");
+            sawmill_machine::epitaph::stop()
+        }
     }
 
     fn run(cpu: CpuIndex) -> ! {
-        sawmill_machine::log!("cpu {} runs", cpu.0);
-        sawmill_machine::epitaph::stop()
+        KERNEL.run(cpu)
     }
 
     #[panic_handler]
