@@ -65,7 +65,7 @@ fn write(what: fmt::Arguments, stack: u64) -> ! {
             LastWords,
             "\r\n\nSAWMILL-EPITAPH cpu {} partition tag {}: {what}\r\n",
             cpu.index.load(Ordering::Relaxed),
-            cpu.last_vpid.load(Ordering::Relaxed),
+            crate::virt::vmx::switch::loaded_tag(cpu),
         );
         backtrace(stack);
         let _ = write!(LastWords, "SAWMILL-EPITAPH end\r\n");

@@ -101,17 +101,19 @@ impl Platform for Machine {
         if until <= Tsc(time::now()) {
             return None;
         }
-        if until != Tsc::NEVER {
-            local::set_timer(until.0);
+        let cpu = area::current();
+        if cpu.armed_deadline.load(Ordering::Relaxed) != until.0 {
+            local::arm(cpu, until);
         }
         exceptions::idle();
-        if until != Tsc::NEVER {
-            local::stop_timer();
-        }
         loop {
             match exceptions::take_pending()? {
                 apic::SPURIOUS_VECTOR => {}
-                apic::KICK_VECTOR | apic::TIMER_VECTOR => local::end_of_interrupt(),
+                apic::KICK_VECTOR => local::end_of_interrupt(),
+                apic::TIMER_VECTOR => {
+                    local::end_of_interrupt();
+                    cpu.armed_deadline.store(u64::MAX, Ordering::Relaxed);
+                }
                 vector => return Some(vector),
             }
         }

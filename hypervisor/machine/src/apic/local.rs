@@ -6,9 +6,11 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use sawmill_logic::platform::Tsc;
 use x86::msr::{IA32_APIC_BASE, IA32_TSC_DEADLINE};
 
 use super::{SPURIOUS_VECTOR, TIMER_VECTOR};
+use crate::cpu::area::Cpu;
 use crate::cpu::msr;
 use crate::time;
 
@@ -113,8 +115,20 @@ pub fn calibrate() {
     TICKS_PER_MS.store((elapsed / SAMPLE_MS as u32).max(1), Ordering::Relaxed);
 }
 
-/// Arms the timer for an absolute TSC value.
-pub fn set_timer(deadline: u64) {
+/// Arms this CPU's timer, or disarms it for a moment that never comes.
+///
+/// A deadline that passed already interrupts at once.
+#[cold]
+pub fn arm(cpu: &Cpu, deadline: Tsc) {
+    cpu.armed_deadline.store(deadline.0, Ordering::Relaxed);
+    if deadline == Tsc::NEVER {
+        stop_timer();
+    } else {
+        set_timer(deadline.0);
+    }
+}
+
+fn set_timer(deadline: u64) {
     if HAS_DEADLINE.load(Ordering::Relaxed) {
         msr::write(IA32_TSC_DEADLINE, deadline.max(1));
         return;
@@ -124,8 +138,7 @@ pub fn set_timer(deadline: u64) {
     write(TIMER_INITIAL, u32::try_from(ticks).unwrap_or(u32::MAX).max(1));
 }
 
-/// Disarms the timer.
-pub fn stop_timer() {
+fn stop_timer() {
     if HAS_DEADLINE.load(Ordering::Relaxed) {
         msr::write(IA32_TSC_DEADLINE, 0);
     } else {

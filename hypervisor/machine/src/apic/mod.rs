@@ -12,7 +12,7 @@ pub const FIRST_DEVICE_VECTOR: u8 = 0x30;
 pub const CONSOLE_VECTOR: u8 = 0xf0;
 /// Vector that makes a CPU look at its state.
 pub const KICK_VECTOR: u8 = 0xf2;
-/// Vector of the local APIC timer, used only in `idle`.
+/// Vector of the local APIC timer.
 pub const TIMER_VECTOR: u8 = 0xf1;
 /// Vector of spurious interrupts; never ended.
 pub const SPURIOUS_VECTOR: u8 = 0xff;

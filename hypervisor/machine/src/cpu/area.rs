@@ -29,16 +29,20 @@ pub struct Cpu {
     pub apic_id: AtomicU32,
     /// Vectors that arrived in `idle`, one bit each.
     pub pending: [AtomicU64; 4],
-    /// VMCS that is current and active here; 0 = none.
-    pub current_vmcs: AtomicU64,
+    /// VMCS that field accesses mean here; 0 = none.
+    pub selected_vmcs: AtomicU64,
+    /// The same if all registers of its vCPU are loaded too, so that it can be entered at once; else 0.
+    pub running_vmcs: AtomicU64,
+    /// What the timer is armed for; `u64::MAX` = off.
+    pub armed_deadline: AtomicU64,
     /// Switch state of the vCPU whose MSRs are loaded; 0 = none. See `virt::vmx::switch`.
     pub loaded_state: AtomicU64,
-    /// Extended-state area of the vCPU whose FPU registers are loaded; 0 = none.
+    /// State frame of the vCPU whose FPU registers are loaded; 0 = none.
     pub extended_state_owner: AtomicU64,
+    /// State frame of the vCPU whose system-call MSRs are loaded; 0 = none.
+    pub system_call_owner: AtomicU64,
     /// Has reached the kernel.
     pub is_up: AtomicBool,
-    /// Partition that runs here, for the epitaph: VPID of the last entered vCPU.
-    pub last_vpid: AtomicU32,
 }
 
 /// Everything that belongs to one CPU.
@@ -73,11 +77,13 @@ static AREAS: Areas = Areas(
                 index: AtomicU32::new(0),
                 apic_id: AtomicU32::new(0),
                 pending: [const { AtomicU64::new(0) }; 4],
-                current_vmcs: AtomicU64::new(0),
+                selected_vmcs: AtomicU64::new(0),
+                running_vmcs: AtomicU64::new(0),
+                armed_deadline: AtomicU64::new(0),
                 loaded_state: AtomicU64::new(0),
                 extended_state_owner: AtomicU64::new(0),
+                system_call_owner: AtomicU64::new(0),
                 is_up: AtomicBool::new(false),
-                last_vpid: AtomicU32::new(0),
             },
             gdt: UnsafeCell::new(Gdt::new()),
             tss: UnsafeCell::new(Tss::new()),

@@ -66,6 +66,12 @@ pub fn idle() {
     unsafe { core::arch::asm!("sti", "hlt", "cli", options(nostack)) };
 }
 
+/// Lets one waiting interrupt be recorded, if there is one.
+pub fn open_window() {
+    // SAFETY: as for `idle`; the instruction after STI still runs with interrupts blocked, the one after it does not.
+    unsafe { core::arch::asm!("sti", "nop", "nop", "cli", options(nostack)) };
+}
+
 /// Takes one recorded vector of this CPU.
 pub fn take_pending() -> Option<u8> {
     let cpu = area::current();

@@ -57,7 +57,7 @@ const NEEDS: &[Need] = &[
     need(IA32_VMX_EPT_VPID_CAP, 42, "INVVPID without the all-context type"),
     need(IA32_VMX_TRUE_PINBASED_CTLS, ALLOWED, "VT-x without external-interrupt exiting"),
     need(IA32_VMX_TRUE_PINBASED_CTLS, ALLOWED + 3, "VT-x without NMI exiting"),
-    need(IA32_VMX_TRUE_PINBASED_CTLS, ALLOWED + 6, "VT-x without the preemption timer (budgets need it)"),
+    need(IA32_VMX_TRUE_PINBASED_CTLS, ALLOWED + 6, "VT-x without the preemption timer (guests could not be stopped)"),
     need(IA32_VMX_TRUE_PROCBASED_CTLS, ALLOWED + 7, "VT-x without HLT exiting"),
     need(IA32_VMX_TRUE_PROCBASED_CTLS, ALLOWED + 25, "VT-x without I/O bitmaps"),
     need(IA32_VMX_TRUE_PROCBASED_CTLS, ALLOWED + 28, "VT-x without MSR bitmaps"),

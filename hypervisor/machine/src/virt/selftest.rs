@@ -130,6 +130,7 @@ pub fn run(free: &Ranges) {
     if (registers.rax, registers.rdx) != (0x1234, 0xffff_8000) {
         log!("SELFTEST-FAILED LSTAR reads back {:#x} {:#x}", registers.rdx, registers.rax);
     }
+    log!("selftest: MSRs done");
     // jmp to itself: only the timer gets out.
     let mut vcpu = bench.vcpu(6);
     program(&[0xeb, 0xfe], bench.memory);

@@ -7,7 +7,7 @@
 use core::cell::UnsafeCell;
 
 use x86::msr::{
-    IA32_EFER, IA32_FS_BASE, IA32_GS_BASE, IA32_KERNEL_GSBASE, IA32_PAT, IA32_SYSENTER_CS, IA32_SYSENTER_EIP,
+    IA32_FS_BASE, IA32_GS_BASE, IA32_KERNEL_GSBASE, IA32_PAT, IA32_SYSENTER_CS, IA32_SYSENTER_EIP,
     IA32_SYSENTER_ESP, IA32_TIME_STAMP_COUNTER,
 };
 
@@ -21,8 +21,7 @@ static MSR_BITMAP: Page = Page(UnsafeCell::new([0; 4096]));
 static IO_BITMAP: Page = Page(UnsafeCell::new([0; 4096]));
 
 /// MSRs that are guest state in the VMCS, or switched with the vCPU: reads and writes pass.
-const PASSED: [u32; 8] = [
-    IA32_EFER,
+const PASSED: [u32; 7] = [
     IA32_FS_BASE,
     IA32_GS_BASE,
     IA32_KERNEL_GSBASE,

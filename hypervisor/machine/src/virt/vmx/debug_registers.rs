@@ -53,7 +53,7 @@ pub fn access(vcpu: &mut Vcpu, state: &State, registers: &mut Registers) {
         // General detect would make accesses trap before they exit; nobody uses it.
         7 | 5 if value >> 32 == 0 => {
             instructions::write(GUEST_DR7, value & !GENERAL_DETECT & !(1 << 12 | 3 << 14 | 1 << 11) | DR7_FIXED);
-            state.is_debugging.store(value & ENABLE_BITS, Ordering::Relaxed);
+            state.set_debugging(value & ENABLE_BITS != 0);
             load(state);
         }
         4 | 6 if value >> 32 == 0 => write_dr6(value & DR6_WRITABLE | DR6_FIXED),

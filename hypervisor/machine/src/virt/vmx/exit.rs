@@ -12,11 +12,12 @@ use super::fields::{
     CR0_SHADOW, EXIT_INTERRUPTION, EXIT_QUALIFICATION, GUEST_CR0, GUEST_PHYSICAL_ADDRESS, GUEST_RFLAGS, IDT_VECTORING,
     IDT_VECTORING_ERROR,
 };
-use super::msr_access::{self, Access};
+use super::system_calls::{self, Access};
 use super::vcpu::Vcpu;
 use super::{control_registers, debug_registers, extended_state, instructions};
 use crate::apic::{self, local};
 use crate::cpu::area::Cpu;
+use crate::cpu::exceptions;
 use crate::{epitaph, time};
 
 // SDM Vol. 3D, App. C, "VMX Basic Exit Reasons".
@@ -67,7 +68,12 @@ pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64
     }
     match basic {
         EXCEPTION_OR_NMI => return exception(vcpu, cpu, unknown),
-        EXTERNAL_INTERRUPT => return interrupt(),
+        EXTERNAL_INTERRUPT => return interrupt(cpu, instructions::read(EXIT_INTERRUPTION) as u8, deadline),
+        PREEMPTION_TIMER => {
+            // Nothing asked for this exit: look whether an interrupt was withheld.
+            exceptions::open_window();
+            return exceptions::take_pending().and_then(|vector| interrupt(cpu, vector, deadline));
+        }
         TRIPLE_FAULT => return Some(Exit::TripleFault),
         INTERRUPT_WINDOW => return Some(Exit::InterruptWindow),
         CPUID => return Some(Exit::Cpuid),
@@ -81,8 +87,6 @@ pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64
             return Some(Exit::EptViolation { gpa: guest_physical_address(), access: qualification & 7 });
         }
         EPT_MISCONFIGURATION => return Some(Exit::EptMisconfiguration { gpa: guest_physical_address() }),
-        // The field holds 32 bits of ticks, so a far deadline takes several rounds.
-        PREEMPTION_TIMER => return (time::now() >= deadline.0).then_some(Exit::DeadlineReached),
         CONTROL_REGISTER => control_registers::access(vcpu, registers),
         RDPMC => vcpu.inject_general_protection(),
         GETSEC | VMCLEAR..=VMXON | MWAIT | MONITOR | INVEPT | INVVPID | VMFUNC => vcpu.inject_invalid_opcode(),
@@ -91,12 +95,12 @@ pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64
             match basic {
                 DEBUG_REGISTER => debug_registers::access(vcpu, state, registers),
                 RDMSR => {
-                    if let Access::NotOurs = msr_access::read(vcpu, state, registers) {
+                    if let Access::NotOurs = system_calls::read_msr(vcpu, state, registers) {
                         return Some(Exit::MsrRead);
                     }
                 }
                 WRMSR => {
-                    if let Access::NotOurs = msr_access::write(vcpu, state, registers) {
+                    if let Access::NotOurs = system_calls::write_msr(vcpu, state, registers) {
                         return Some(Exit::MsrWrite);
                     }
                 }
@@ -122,13 +126,14 @@ fn port(qualification: u64) -> Exit {
 }
 
 /// Sorts an acknowledged interrupt: this crate's own are ended here.
-fn interrupt() -> Option<Exit> {
-    let vector = instructions::read(EXIT_INTERRUPTION) as u8;
+fn interrupt(cpu: &Cpu, vector: u8, deadline: Tsc) -> Option<Exit> {
     match vector {
         apic::SPURIOUS_VECTOR => None,
         apic::TIMER_VECTOR => {
             local::end_of_interrupt();
-            None
+            // It may have been armed for something earlier; then the next entry arms it again.
+            cpu.armed_deadline.store(u64::MAX, Ordering::Relaxed);
+            (time::now() >= deadline.0).then_some(Exit::DeadlineReached)
         }
         apic::KICK_VECTOR => {
             local::end_of_interrupt();
@@ -140,6 +145,7 @@ fn interrupt() -> Option<Exit> {
 
 fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>) -> Option<Exit> {
     const NMI: u64 = 2;
+    const INVALID_OPCODE: u64 = 6;
     const DEVICE_NOT_AVAILABLE: u64 = 7;
     const MACHINE_CHECK: u64 = 18;
     match instructions::read(EXIT_INTERRUPTION) & 0xff {
@@ -149,6 +155,12 @@ fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>) -> Option<Exit> 
             unsafe { core::arch::asm!("int 2") };
             None
         }
+        INVALID_OPCODE => {
+            if !system_calls::take_over(vcpu, cpu, vcpu.state()?) {
+                vcpu.inject_invalid_opcode();
+            }
+            None
+        }
         DEVICE_NOT_AVAILABLE => {
             if instructions::read(CR0_SHADOW) & control_registers::TS != 0 {
                 // The guest set TS itself and wants this trap.
@@ -156,7 +168,7 @@ fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>) -> Option<Exit> 
                 return None;
             }
             let (shared, state) = (super::shared()?, vcpu.state()?);
-            let xcr0 = state.xcr0.load(Ordering::Relaxed);
+            let xcr0 = state.xcr0();
             extended_state::take_over(cpu, vcpu.state_frame(), shared.extended_state_mask, xcr0);
             vcpu.is_extended_state_loaded = true;
             instructions::write(GUEST_CR0, instructions::read(GUEST_CR0) & !control_registers::TS);
@@ -173,7 +185,7 @@ fn set_extended_control(vcpu: &mut Vcpu, state: &super::switch::State, registers
     if registers.rcx & 0xffff_ffff != 0 || !extended_state::is_valid_xcr0(value, mask) {
         return vcpu.inject_general_protection();
     }
-    state.xcr0.store(value, Ordering::Relaxed);
+    state.set_xcr0(value);
     extended_state::set_xcr0(value);
     vcpu.advance();
 }

@@ -40,15 +40,21 @@ impl VmxError {
     }
 }
 
+#[inline(always)]
 fn result(is_failed: u8) -> Result<(), VmxError> {
-    if is_failed == 0 {
-        return Ok(());
+    if is_failed == 0 { Ok(()) } else { Err(last_error()) }
+}
+
+/// Returns why the last VMX instruction failed.
+#[cold]
+pub fn last_error() -> VmxError {
+    let (error, is_failed): (u64, u8);
+    // SAFETY: as for `read`; the error field exists only if there is a current VMCS, else this fails too.
+    unsafe {
+        asm!("vmread {value}, {field}", "setna {failed}", field = in(reg) u64::from(fields::VM_INSTRUCTION_ERROR.0),
+            value = lateout(reg) error, failed = lateout(reg_byte) is_failed, options(nostack));
     }
-    // The error field exists only if there is a current VMCS; without one the read fails too and leaves zero.
-    match read(fields::VM_INSTRUCTION_ERROR) {
-        0 => Err(VmxError::Invalid),
-        error => Err(VmxError::Failed(error as u32)),
-    }
+    if is_failed != 0 { VmxError::Invalid } else { VmxError::Failed(error as u32) }
 }
 
 macro_rules! with_address {
@@ -75,14 +81,14 @@ with_address!(/** Enters VMX operation with this page. */ enter_operation "vmxon
 with_address!(/** Makes a VMCS inactive and clear. */ clear "vmclear");
 with_address!(/** Makes a VMCS current. */ load "vmptrld");
 
-/// Reads a field of the current VMCS; 0 if there is none.
+/// Reads a field of the current VMCS; any value if there is none.
 #[inline(always)]
 pub fn read<F: fields::Field>(field: F) -> u64 {
     let value: u64;
-    // SAFETY: in VMX operation; reading a field of the current VMCS has no side effect. A failure leaves the
-    // register, which was zeroed, as it is.
+    // SAFETY: in VMX operation; reading a field of the current VMCS has no side effect. A failure leaves whatever
+    // the register held.
     unsafe {
-        asm!("vmread {value}, {field}", field = in(reg) u64::from(field.encoding()), value = inout(reg) 0u64 => value,
+        asm!("vmread {value}, {field}", field = in(reg) u64::from(field.encoding()), value = lateout(reg) value,
             options(nostack));
     }
     value

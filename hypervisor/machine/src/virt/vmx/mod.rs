@@ -12,9 +12,9 @@ pub mod exit;
 pub mod extended_state;
 pub mod fields;
 pub mod instructions;
-pub mod msr_access;
 pub mod setup;
 pub mod switch;
+pub mod system_calls;
 pub mod vcpu;
 
 use core::mem::offset_of;
@@ -28,6 +28,7 @@ use x86::msr::{
 
 use crate::cpu::area::{self, Cpu};
 use crate::cpu::{msr, requirements};
+use crate::time;
 
 core::arch::global_asm!(
     include_str!("entry.S"),
@@ -50,6 +51,12 @@ core::arch::global_asm!(
     r15 = const offset_of!(Registers, r15),
 );
 
+/// Longest time that a guest runs without an exit.
+///
+/// Deadlines come from the local APIC's timer, as interrupts. Bochs 2.7 withholds interrupts from a guest that was
+/// entered with RFLAGS.IF clear until it changes IF; the preemption timer gets out of such a guest all the same.
+const LOOK_INTERVAL_MS: u64 = 2;
+
 /// What all vCPUs share; constant after boot.
 #[derive(Debug)]
 pub struct Shared {
@@ -57,8 +64,8 @@ pub struct Shared {
     pub controls: controls::Controls,
     /// What a VMCS begins with.
     pub revision: u32,
-    /// Preemption timer: one tick per TSC bit of this number.
-    pub timer_shift: u32,
+    /// Start value of the preemption timer, see [`LOOK_INTERVAL_MS`].
+    pub look_interval_ticks: u64,
     /// CR0 and CR4 bits that must be set in a guest.
     pub cr0_must: u64,
     /// As `cr0_must`.
@@ -67,6 +74,8 @@ pub struct Shared {
     pub invept_kind: u64,
     /// Components of extended state that guests may use: the mask of XCR0.
     pub extended_state_mask: u64,
+    /// RDTSCP and TSC_AUX exist.
+    pub has_tsc_aux: bool,
 }
 
 static SHARED: Once<Shared> = Once::new();
@@ -113,11 +122,14 @@ pub fn initialize() -> Result<(), &'static str> {
     let shared = Shared {
         controls: controls::Controls::compute()?,
         revision: msr::read(IA32_VMX_BASIC) as u32 & 0x7fff_ffff,
-        timer_shift: (msr::read(IA32_VMX_MISC) & 31) as u32,
+        look_interval_ticks: (time::tsc_khz() * LOOK_INTERVAL_MS >> (msr::read(IA32_VMX_MISC) & 31)).min(u32::MAX.into()),
         cr0_must: msr::read(IA32_VMX_CR0_FIXED0),
         cr4_must: msr::read(IA32_VMX_CR4_FIXED0),
         invept_kind: if msr::read(IA32_VMX_EPT_VPID_CAP) & INVEPT_SINGLE != 0 { 1 } else { 2 },
         extended_state_mask: extended_state::supported_mask(),
+        has_tsc_aux: raw_cpuid::CpuId::new()
+            .get_extended_processor_and_feature_identifiers()
+            .is_some_and(|information| information.has_rdtscp()),
     };
     bitmaps::initialize();
     SHARED.call_once(|| shared);

@@ -45,7 +45,8 @@ fn write_all(values: &[(Writable, u64)]) -> Result<(), VmxError> {
     values.iter().try_for_each(|&(field, value)| write_checked(field, value))
 }
 
-fn controls(shared: &Shared, identity: &Identity) -> [(Writable, u64); 20] {
+fn controls(shared: &Shared, identity: &Identity) -> [(Writable, u64); 21] {
+    const INVALID_OPCODE: u64 = 1 << 6;
     const NOT_AVAILABLE: u64 = 1 << 7;
     const MACHINE_CHECK: u64 = 1 << 18;
     let words = &shared.controls;
@@ -55,12 +56,13 @@ fn controls(shared: &Shared, identity: &Identity) -> [(Writable, u64); 20] {
         (fields::SECONDARY_CONTROLS, words.secondary.into()),
         (fields::EXIT_CONTROLS, words.exit.into()),
         (fields::ENTRY_CONTROLS, words.entry.into()),
+        (fields::PREEMPTION_TIMER, shared.look_interval_ticks),
         (fields::VPID, identity.vpid.into()),
         (fields::EPT_POINTER, ept_pointer(identity.ept_root)),
         (fields::IO_BITMAP_A, identity.io_bitmaps[0]),
         (fields::IO_BITMAP_B, identity.io_bitmaps[1]),
         (fields::MSR_BITMAP, bitmaps::msr_bitmap()),
-        (fields::EXCEPTION_BITMAP, NOT_AVAILABLE | MACHINE_CHECK),
+        (fields::EXCEPTION_BITMAP, INVALID_OPCODE | NOT_AVAILABLE | MACHINE_CHECK),
         (fields::PAGE_FAULT_MASK, 0),
         (fields::PAGE_FAULT_MATCH, 0),
         (fields::CR3_TARGET_COUNT, 0),
@@ -105,7 +107,8 @@ fn host(cpu: &Cpu) -> [(Writable, u64); 23] {
 }
 
 fn guest(shared: &Shared, entry: EntryState) -> [(Writable, u64); 18] {
-    const EFER_SCE_LME_LMA_NXE: u64 = 0xd01;
+    // SCE comes when system-call MSRs are loaded, see `system_calls`.
+    const EFER_LME_LMA_NXE: u64 = 0xd00;
     const PAT_RESET: u64 = 0x0007_0406_0007_0406;
     [
         (fields::GUEST_CR0, CR0_START | shared.cr0_must | TS),
@@ -123,7 +126,7 @@ fn guest(shared: &Shared, entry: EntryState) -> [(Writable, u64); 18] {
         (fields::GUEST_SYSENTER_EIP, 0),
         (fields::GUEST_IA32_DEBUGCTL, 0),
         (fields::GUEST_IA32_PAT, PAT_RESET),
-        (fields::GUEST_IA32_EFER, EFER_SCE_LME_LMA_NXE),
+        (fields::GUEST_IA32_EFER, EFER_LME_LMA_NXE),
         (fields::GUEST_INTERRUPTIBILITY, 0),
         (fields::GUEST_ACTIVITY, 0),
     ]

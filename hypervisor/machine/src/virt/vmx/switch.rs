@@ -7,14 +7,11 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use x86::msr::{IA32_CSTAR, IA32_FMASK, IA32_KERNEL_GSBASE, IA32_LSTAR, IA32_STAR, IA32_TSC_AUX};
+use x86::msr::{IA32_KERNEL_GSBASE, IA32_TSC_AUX};
 
-use super::extended_state;
+use super::{debug_registers, extended_state};
 use crate::cpu::area::Cpu;
 use crate::cpu::msr;
-
-/// System-call MSRs: guests write them once, so writes exit and reading them back at a switch is not needed.
-pub const SYSTEM_CALL_MSRS: [u32; 5] = [IA32_STAR, IA32_LSTAR, IA32_CSTAR, IA32_FMASK, IA32_TSC_AUX];
 
 /// The switched registers of a vCPU.
 #[repr(C)]
@@ -23,14 +20,58 @@ pub struct State {
     pub kernel_gs_base: AtomicU64,
     /// CR2: page faults of any guest change it.
     pub cr2: AtomicU64,
-    /// Values of [`SYSTEM_CALL_MSRS`].
-    pub system_call_msrs: [AtomicU64; 5],
-    /// XCR0.
-    pub xcr0: AtomicU64,
+    /// XCR0, TSC_AUX and [`DEBUGGING`], packed so that one comparison tells that nothing is to be done.
+    packed: AtomicU64,
     /// DR0 to DR3.
     pub debug: [AtomicU64; 4],
-    /// Non-zero if DR7 enables a breakpoint, so that DR0 to DR3 matter.
-    pub is_debugging: AtomicU64,
+    /// Values of `system_calls::MSRS`.
+    pub system_call_msrs: [AtomicU64; 4],
+    /// EFER.SCE as the guest set it.
+    pub is_system_call_enabled: AtomicU64,
+    /// VPID, for the epitaph.
+    pub tag: AtomicU64,
+}
+
+/// Bit of `packed`: DR7 enables a breakpoint, so DR0 to DR3 matter.
+const DEBUGGING: u64 = 1 << 31;
+const XCR0: u64 = 0xffff;
+const TSC_AUX_SHIFT: u32 = 32;
+
+impl State {
+    /// XCR0 of the guest.
+    pub fn xcr0(&self) -> u64 {
+        self.packed.load(Ordering::Relaxed) & XCR0
+    }
+
+    /// Sets XCR0 (only low bits are ever supported).
+    pub fn set_xcr0(&self, value: u64) {
+        self.replace(XCR0, value & XCR0);
+    }
+
+    /// TSC_AUX of the guest.
+    pub fn tsc_aux(&self) -> u64 {
+        self.packed.load(Ordering::Relaxed) >> TSC_AUX_SHIFT
+    }
+
+    /// Sets TSC_AUX, 32 bits.
+    pub fn set_tsc_aux(&self, value: u64) {
+        self.replace(u64::MAX << TSC_AUX_SHIFT, value << TSC_AUX_SHIFT);
+    }
+
+    /// Says whether DR0 to DR3 matter.
+    pub fn set_debugging(&self, is_debugging: bool) {
+        self.replace(DEBUGGING, if is_debugging { DEBUGGING } else { 0 });
+    }
+
+    fn replace(&self, mask: u64, value: u64) {
+        let packed = self.packed.load(Ordering::Relaxed);
+        self.packed.store(packed & !mask | value, Ordering::Relaxed);
+    }
+}
+
+/// Returns the VPID of the vCPU whose registers are loaded, 0 for none.
+pub fn loaded_tag(cpu: &Cpu) -> u64 {
+    at(cpu.loaded_state.load(Ordering::Relaxed)).map_or(0, |state| state.tag.load(Ordering::Relaxed))
 }
 
 /// Returns the state at an address; none for 0.
@@ -45,36 +86,29 @@ pub fn at(address: u64) -> Option<&'static State> {
 }
 
 /// Exchanges the registers of the vCPU that ran here for those of another.
-#[inline]
+#[inline(always)]
 pub fn switch(cpu: &Cpu, new: &'static State) {
     let new_address = core::ptr::from_ref(new) as u64;
-    let old = at(cpu.loaded_state.load(Ordering::Relaxed));
+    let old_address = cpu.loaded_state.load(Ordering::Relaxed);
+    if old_address == new_address {
+        return;
+    }
     cpu.loaded_state.store(new_address, Ordering::Relaxed);
-    let Some(old) = old else { return load_all(new) };
+    let Some(old) = at(old_address) else { return load_all(new) };
     let kernel_gs_base = msr::read(IA32_KERNEL_GSBASE);
-    let cr2 = msr::cr2();
     old.kernel_gs_base.store(kernel_gs_base, Ordering::Relaxed);
-    old.cr2.store(cr2, Ordering::Relaxed);
     let wanted = new.kernel_gs_base.load(Ordering::Relaxed);
     if wanted != kernel_gs_base {
         msr::write(IA32_KERNEL_GSBASE, wanted);
     }
+    let cr2 = msr::cr2();
+    old.cr2.store(cr2, Ordering::Relaxed);
     let wanted = new.cr2.load(Ordering::Relaxed);
     if wanted != cr2 {
         msr::set_cr2(wanted);
     }
-    for (index, number) in SYSTEM_CALL_MSRS.into_iter().enumerate() {
-        let wanted = new.system_call_msrs[index].load(Ordering::Relaxed);
-        if wanted != old.system_call_msrs[index].load(Ordering::Relaxed) {
-            msr::write(number, wanted);
-        }
-    }
-    let wanted = new.xcr0.load(Ordering::Relaxed);
-    if wanted != old.xcr0.load(Ordering::Relaxed) {
-        extended_state::set_xcr0(wanted);
-    }
-    if new.is_debugging.load(Ordering::Relaxed) != 0 {
-        super::debug_registers::load(new);
+    if (new.packed.load(Ordering::Relaxed) ^ old.packed.load(Ordering::Relaxed)) != 0 {
+        load_packed(new);
     }
 }
 
@@ -83,16 +117,21 @@ pub fn switch(cpu: &Cpu, new: &'static State) {
 fn load_all(new: &State) {
     msr::write(IA32_KERNEL_GSBASE, new.kernel_gs_base.load(Ordering::Relaxed));
     msr::set_cr2(new.cr2.load(Ordering::Relaxed));
-    for (value, number) in new.system_call_msrs.iter().zip(SYSTEM_CALL_MSRS) {
-        if number != IA32_TSC_AUX || has_tsc_aux() {
-            msr::write(number, value.load(Ordering::Relaxed));
-        }
+    load_packed(new);
+}
+
+#[cold]
+fn load_packed(new: &State) {
+    extended_state::set_xcr0(new.xcr0());
+    if has_tsc_aux() {
+        msr::write(IA32_TSC_AUX, new.tsc_aux());
     }
-    extended_state::set_xcr0(new.xcr0.load(Ordering::Relaxed));
-    super::debug_registers::load(new);
+    if new.packed.load(Ordering::Relaxed) & DEBUGGING != 0 {
+        debug_registers::load(new);
+    }
 }
 
 /// Whether this processor has RDTSCP and its MSR.
 pub fn has_tsc_aux() -> bool {
-    raw_cpuid::CpuId::new().get_extended_processor_and_feature_identifiers().is_some_and(|info| info.has_rdtscp())
+    super::shared().is_some_and(|shared| shared.has_tsc_aux)
 }

@@ -13,14 +13,14 @@ use sawmill_logic::platform::{CpuIndex, EntryState, Exit, HardwareError, Hpa, Re
 use super::fields::{
     CR4_SHADOW, ENTRY_ERROR_CODE, ENTRY_INSTRUCTION_LENGTH, ENTRY_INTERRUPTION, EXIT_REASON, GUEST_CR4,
     GUEST_INTERRUPTIBILITY, GUEST_RFLAGS, GUEST_RIP, GUEST_SS_ACCESS, INSTRUCTION_LENGTH, IO_BITMAP_A, IO_BITMAP_B,
-    PREEMPTION_TIMER, PRIMARY_CONTROLS,
+    PRIMARY_CONTROLS,
 };
 use super::instructions::{self, VmxError};
 use super::setup::{self, Identity};
 use super::switch::{self, State};
-use super::{bitmaps, control_registers, controls, exit, extended_state};
+use super::{bitmaps, control_registers, controls, exit, extended_state, system_calls};
+use crate::apic::local;
 use crate::cpu::area::{self, Cpu};
-use crate::time;
 
 /// Frames of a vCPU: VMCS, and switched plus extended state.
 pub const FRAMES: usize = 2;
@@ -36,8 +36,6 @@ enum Phase {
     Created,
     /// Its VMCS is filled.
     Filled,
-    /// It was in the guest: resume rather than launch.
-    Launched,
     /// It gave up its frames.
     Retired,
 }
@@ -47,12 +45,12 @@ pub struct Vcpu {
     vmcs: u64,
     state: u64,
     phase: Phase,
-    /// The preemption timer holds something else than its maximum.
-    is_timer_armed: bool,
+    /// 1 once it was in the guest: resume rather than launch.
+    is_launched: u32,
     /// CR0.TS is clear in the VMCS: valid only while this CPU's extended state is this vCPU's.
     pub(super) is_extended_state_loaded: bool,
-    /// Preemption timer ticks are TSC ticks shifted by this.
-    timer_shift: u32,
+    /// EFER.SCE may be set in the VMCS: valid only while this CPU's system-call MSRs are this vCPU's.
+    pub(super) are_system_calls_loaded: bool,
     /// Primary controls as they are in the VMCS.
     primary_controls: u32,
     identity: Identity,
@@ -75,14 +73,16 @@ impl Vcpu {
         crate::memory::physical::write(vmcs, shared.revision.into());
         extended_state::initialize_area(state.0);
         let fresh = switch::at(state.0).ok_or(HardwareError)?;
-        fresh.xcr0.store(extended_state::XCR0_RESET, Ordering::Relaxed);
+        fresh.set_xcr0(extended_state::XCR0_RESET);
+        fresh.is_system_call_enabled.store(1, Ordering::Relaxed);
+        fresh.tag.store(vpid.into(), Ordering::Relaxed);
         Ok(Vcpu {
             vmcs: vmcs.0,
             state: state.0,
             phase: Phase::Created,
-            is_timer_armed: true,
+            is_launched: 0,
             is_extended_state_loaded: false,
-            timer_shift: shared.timer_shift,
+            are_system_calls_loaded: false,
             primary_controls: shared.controls.primary,
             identity: Identity { ept_root: ept_root.0, vpid, io_bitmaps: [bitmaps::io_bitmap(); 2] },
             entry: EntryState::default(),
@@ -104,27 +104,29 @@ impl Vcpu {
     #[inline(always)]
     fn select(&self) {
         let cpu = area::current();
-        if cpu.current_vmcs.load(Ordering::Relaxed) != self.vmcs {
+        if cpu.selected_vmcs.load(Ordering::Relaxed) != self.vmcs {
             self.load(cpu);
         }
     }
 
-    #[inline(always)]
+    #[cold]
     fn load(&self, cpu: &Cpu) {
-        // Fails only for a frame that is no VMCS; then nothing is current, and the next entry fails with VMfailInvalid.
-        if instructions::load(self.vmcs).is_ok() {
-            cpu.current_vmcs.store(self.vmcs, Ordering::Relaxed);
-        }
+        // Fails only for a frame that is no VMCS; then the next entry finds none and says so.
+        let is_loaded = instructions::load(self.vmcs).is_ok();
+        cpu.selected_vmcs.store(if is_loaded { self.vmcs } else { 0 }, Ordering::Relaxed);
+        cpu.running_vmcs.store(0, Ordering::Relaxed);
     }
 
-    /// Brings its registers in after another vCPU ran here.
-    #[inline]
+    /// Brings VMCS and registers in after another vCPU ran here, or was looked at.
+    #[inline(always)]
     fn switch_in(&mut self, cpu: &Cpu) -> Result<(), VmxError> {
-        self.select();
-        if self.phase == Phase::Created {
+        if self.phase != Phase::Filled {
             self.fill(cpu)?;
+        } else {
+            instructions::load(self.vmcs)?;
         }
-        cpu.last_vpid.store(self.identity.vpid.into(), Ordering::Relaxed);
+        cpu.selected_vmcs.store(self.vmcs, Ordering::Relaxed);
+        cpu.running_vmcs.store(self.vmcs, Ordering::Relaxed);
         if let Some(state) = switch::at(self.state) {
             switch::switch(cpu, state);
         }
@@ -133,36 +135,27 @@ impl Vcpu {
             let cr0 = instructions::read(super::fields::GUEST_CR0);
             instructions::write(super::fields::GUEST_CR0, cr0 | control_registers::TS);
         }
+        if self.are_system_calls_loaded && cpu.system_call_owner.load(Ordering::Relaxed) != self.state {
+            system_calls::revoke(self);
+        }
         Ok(())
     }
 
     #[cold]
     fn fill(&mut self, cpu: &Cpu) -> Result<(), VmxError> {
         let shared = super::shared().ok_or(VmxError::Invalid)?;
+        if self.phase == Phase::Retired || !is_canonical(self.entry.rip) {
+            return Err(VmxError::Invalid);
+        }
         // The frame may have been a VMCS before, on another CPU even: clear it, then make it current.
-        cpu.current_vmcs.store(0, Ordering::Relaxed);
+        cpu.selected_vmcs.store(0, Ordering::Relaxed);
+        cpu.running_vmcs.store(0, Ordering::Relaxed);
         instructions::clear(self.vmcs)?;
         instructions::load(self.vmcs)?;
-        cpu.current_vmcs.store(self.vmcs, Ordering::Relaxed);
         setup::fill(shared, cpu, &self.identity, self.entry)?;
-        instructions::write_checked(PREEMPTION_TIMER, u32::MAX.into())?;
-        self.is_timer_armed = false;
         instructions::invalidate_all_vpids();
         self.phase = Phase::Filled;
         Ok(())
-    }
-
-    /// Sets the preemption timer.
-    #[inline(always)]
-    fn arm(&mut self, deadline: Tsc) {
-        if deadline != Tsc::NEVER {
-            let ticks = deadline.0.saturating_sub(time::now()) >> self.timer_shift;
-            instructions::write(PREEMPTION_TIMER, ticks.min(u32::MAX.into()));
-            self.is_timer_armed = true;
-        } else if self.is_timer_armed {
-            instructions::write(PREEMPTION_TIMER, u32::MAX.into());
-            self.is_timer_armed = false;
-        }
     }
 
     /// Enters the guest; false if the instruction failed.
@@ -176,7 +169,7 @@ impl Vcpu {
             asm!(
                 "call vmx_enter",
                 inout("rdi") registers as *mut Registers => _,
-                inout("esi") u32::from(self.phase == Phase::Launched) => _,
+                inout("esi") self.is_launched => _,
                 out("rax") has_failed, out("rcx") _, out("rdx") _, out("r8") _, out("r9") _, out("r10") _,
                 out("r11") _, out("r12") _, out("r13") _, out("r14") _, out("r15") _,
             );
@@ -202,11 +195,11 @@ impl Vcpu {
         instructions::write(ENTRY_INTERRUPTION, VALID_EXCEPTION | flag | vector);
     }
 
-    fn entry_failure(&self) -> Exit {
-        let error = instructions::read(super::fields::VM_INSTRUCTION_ERROR) as u32;
-        let failure = if error == 0 { VmxError::Invalid } else { VmxError::Failed(error) };
-        crate::log!("VM entry of tag {} failed: {}", self.identity.vpid, failure.text());
-        Exit::EntryFailure { reason: error, qualification: 0 }
+    #[cold]
+    fn entry_failure(&self, error: VmxError) -> Exit {
+        crate::log!("VM entry of tag {} failed: {}", self.identity.vpid, error.text());
+        let reason = if let VmxError::Failed(number) = error { number } else { 0 };
+        Exit::EntryFailure { reason, qualification: 0 }
     }
 }
 
@@ -215,24 +208,26 @@ impl VcpuHardware for Vcpu {
         self.entry = state;
     }
 
-    #[inline]
+    #[inline(always)]
     fn enter(&mut self, registers: &mut Registers, deadline: Tsc) -> Exit {
         // What EXIT_REASON holds after a VMCALL.
         const VMCALL: u64 = 18;
         let cpu = area::current();
         loop {
-            if cpu.loaded_state.load(Ordering::Relaxed) != self.state {
-                if self.phase == Phase::Retired || !is_canonical(self.entry.rip) || self.switch_in(cpu).is_err() {
-                    return self.entry_failure();
-                }
-            } else {
-                self.select();
+            if cpu.running_vmcs.load(Ordering::Relaxed) != self.vmcs
+                && let Err(error) = self.switch_in(cpu)
+            {
+                return self.entry_failure(error);
             }
-            self.arm(deadline);
+            // One timer per CPU with an absolute deadline: unlike the preemption timer, which counts in each VMCS, it
+            // needs no write when a call switches between vCPUs.
+            if cpu.armed_deadline.load(Ordering::Relaxed) != deadline.0 {
+                local::arm(cpu, deadline);
+            }
             if !self.run(registers) {
-                return self.entry_failure();
+                return self.entry_failure(instructions::last_error());
             }
-            self.phase = Phase::Launched;
+            self.is_launched = 1;
             let reason = instructions::read(EXIT_REASON);
             if reason == VMCALL {
                 return Exit::Hypercall;
@@ -249,6 +244,7 @@ impl VcpuHardware for Vcpu {
         (instructions::read(GUEST_SS_ACCESS) >> 5 & 3) as u8
     }
 
+    #[inline]
     fn rip(&self) -> u64 {
         self.select();
         instructions::read(GUEST_RIP)
@@ -307,7 +303,7 @@ impl VcpuHardware for Vcpu {
 
     fn set_port_bitmaps(&mut self, bitmaps: [Hpa; 2]) {
         self.identity.io_bitmaps = bitmaps.map(|Hpa(address)| address);
-        if self.phase != Phase::Created {
+        if self.phase == Phase::Filled {
             self.select();
             instructions::write(IO_BITMAP_A, bitmaps[0].0);
             instructions::write(IO_BITMAP_B, bitmaps[1].0);
@@ -321,9 +317,11 @@ impl VcpuHardware for Vcpu {
         let _ = instructions::clear(self.vmcs);
         // Nobody else touches these words of this CPU: plain comparisons suffice.
         for (word, own) in [
-            (&cpu.current_vmcs, self.vmcs),
+            (&cpu.selected_vmcs, self.vmcs),
+            (&cpu.running_vmcs, self.vmcs),
             (&cpu.loaded_state, self.state),
             (&cpu.extended_state_owner, self.state),
+            (&cpu.system_call_owner, self.state),
         ] {
             if word.load(Ordering::Relaxed) == own {
                 word.store(0, Ordering::Relaxed);
