@@ -58,7 +58,7 @@ static int move_to(char *from_and_to)
 	}
 	if (to >= 0)
 		close(to);
-	if (!done || mount(colon + 1, NEW_ROOT, "ext2", MS_NOATIME, NULL) != 0)
+	if (!done || mount(colon + 1, NEW_ROOT, "ext2", 0, NULL) != 0)
 		return -1;
 	return chdir(NEW_ROOT) == 0 && chroot(".") == 0 && chdir("/") == 0 ? 0 : -1;
 }
@@ -88,7 +88,6 @@ void run_as_first_process(void)
 		end(1);
 	}
 	mount("proc", "/proc", "proc", 0, NULL);
-	mount(NULL, "/", NULL, MS_REMOUNT | MS_NOATIME, NULL);
 	pid_t child = fork();
 
 	if (child == 0)
