@@ -35,4 +35,7 @@ mod state;
 mod statistics;
 mod vcpu;
 
+#[cfg(test)]
+mod tests;
+
 pub use run::Kernel;

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A machine in memory: frames in a vector, vCPUs that follow a script.
+
+use sawmill_logic::platform::{
+    CpuIndex, EntryState, Exit, HardwareError, Hpa, PhysicalMemory, PinMode, Platform, Registers, Tsc, VcpuHardware,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// What a scripted vCPU does in one entry.
+pub type Step = Box<dyn FnOnce(&mut Registers) -> Exit + Send>;
+
+/// What a test sees of a vCPU.
+#[derive(Default)]
+pub struct Script {
+    pub steps: VecDeque<Step>,
+    /// Registers at each entry.
+    pub entries: Vec<Registers>,
+    pub injected: Vec<u8>,
+    pub is_interruptible: bool,
+    pub has_window: bool,
+    pub faults: usize,
+    pub is_retired: bool,
+    pub level: u8,
+    pub deadline: Tsc,
+    pub started: Option<EntryState>,
+}
+
+/// What vCPUs share with the machine.
+#[derive(Default)]
+pub struct Guests {
+    pub now: AtomicU64,
+    pub scripts: Mutex<BTreeMap<u16, Script>>,
+}
+
+impl Guests {
+    pub fn script<T>(&self, vpid: u16, with: impl FnOnce(&mut Script) -> T) -> T {
+        with(self.scripts.lock().unwrap().entry(vpid).or_default())
+    }
+}
+
+pub struct Fake {
+    words: Mutex<Vec<u64>>,
+    pub guests: Arc<Guests>,
+    pub console: Mutex<Vec<u8>>,
+    pub input: Mutex<VecDeque<u8>>,
+    pub kicks: Mutex<Vec<u32>>,
+    pub invalidated: Mutex<Vec<Hpa>>,
+    pub masked: Mutex<BTreeMap<u32, bool>>,
+    pub cpus: u32,
+}
+
+/// Physical memory of the fake machine: frames from 1 MiB on.
+pub const MEMORY_START: u64 = 1 << 20;
+pub const MEMORY_BYTES: u64 = 48 << 20;
+/// Ticks that pass in each entry: more than a slice, so that equals take turns.
+pub const ENTRY_TICKS: u64 = 6_000_000;
+
+impl Fake {
+    pub fn new(cpus: u32) -> &'static Fake {
+        Box::leak(Box::new(Fake {
+            words: Mutex::new(vec![0; ((MEMORY_START + MEMORY_BYTES) / 8) as usize]),
+            guests: Arc::default(),
+            console: Mutex::default(),
+            input: Mutex::default(),
+            kicks: Mutex::default(),
+            invalidated: Mutex::default(),
+            masked: Mutex::default(),
+            cpus,
+        }))
+    }
+
+    fn words(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.words.lock().unwrap()
+    }
+}
+
+impl PhysicalMemory for Fake {
+    fn read_u64(&self, at: Hpa) -> u64 {
+        self.words().get((at.0 / 8) as usize).copied().unwrap_or(0)
+    }
+    fn write_u64(&self, at: Hpa, value: u64) {
+        assert!(at.0 % 8 == 0 && at.0 >= MEMORY_START, "write to {at:?}");
+        self.words()[(at.0 / 8) as usize] = value;
+    }
+    fn fetch_or_u64(&self, at: Hpa, bits: u64) -> u64 {
+        let old = self.read_u64(at);
+        self.write_u64(at, old | bits);
+        old
+    }
+    fn swap_u64(&self, at: Hpa, value: u64) -> u64 {
+        let old = self.read_u64(at);
+        self.write_u64(at, value);
+        old
+    }
+    fn zero_page(&self, at: Hpa) {
+        assert!(at.0 % 4096 == 0 && at.0 >= MEMORY_START, "zeroing of {at:?}");
+        self.words()[(at.0 / 8) as usize..][..512].fill(0);
+    }
+    fn copy_in(&self, from: Hpa, to: &mut [u8]) {
+        for (offset, byte) in to.iter_mut().enumerate() {
+            let at = from.0 + offset as u64;
+            *byte = self.read_u64(Hpa(at & !7)).to_le_bytes()[(at % 8) as usize];
+        }
+    }
+    fn copy_out(&self, to: Hpa, from: &[u8]) {
+        for (offset, byte) in from.iter().enumerate() {
+            let at = to.0 + offset as u64;
+            let mut word = self.read_u64(Hpa(at & !7)).to_le_bytes();
+            word[(at % 8) as usize] = *byte;
+            self.write_u64(Hpa(at & !7), u64::from_le_bytes(word));
+        }
+    }
+}
+
+/// PCI functions: an IDE controller at 0:1.1 and a network card at 0:3.0 with a memory BAR and MSI.
+fn pci_space(address: u16) -> Option<[u32; 64]> {
+    let mut space = [0u32; 64];
+    match address {
+        0x08 => {
+            (space[0], space[2], space[3]) = (0x7000_8086, 0x0601_0000, 0x0080_0000);
+        }
+        0x09 => {
+            (space[0], space[2], space[3]) = (0x7010_8086, 0x0101_8000, 0x0080_0000);
+            space[8] = 0xc001;
+        }
+        0x18 => {
+            (space[0], space[2], space[15]) = (0x100e_8086, 0x0200_0003, 0x010b);
+            space[4] = 0xfebc_0000;
+            space[13] = 0x40;
+            space[16] = 0x0080_0005;
+        }
+        _ => return None,
+    }
+    Some(space)
+}
+
+impl Platform for Fake {
+    type Vcpu = FakeVcpu;
+    const VCPU_FRAMES: usize = 3;
+
+    fn now(&self) -> Tsc {
+        Tsc(self.guests.now.fetch_add(1, Ordering::SeqCst))
+    }
+    fn tsc_khz(&self) -> u64 {
+        1_000_000
+    }
+    fn cpu_count(&self) -> u32 {
+        self.cpus
+    }
+    fn create_vcpu(&self, _: CpuIndex, _: Hpa, vpid: u16, frames: &[Hpa]) -> Result<FakeVcpu, HardwareError> {
+        assert_eq!(frames.len(), Self::VCPU_FRAMES);
+        self.guests.scripts.lock().unwrap().insert(vpid, Script { is_interruptible: true, ..Script::default() });
+        Ok(FakeVcpu { vpid, guests: self.guests.clone() })
+    }
+    fn kick(&self, cpu: CpuIndex) {
+        self.kicks.lock().unwrap().push(cpu.0);
+    }
+    fn is_in_guest(&self, _: CpuIndex) -> bool {
+        false
+    }
+    fn idle(&self, until: Tsc) -> Option<u8> {
+        if until != Tsc::NEVER {
+            self.guests.now.fetch_max(until.0, Ordering::SeqCst);
+        }
+        None
+    }
+    fn end_of_interrupt(&self) {}
+    fn invalidate_ept(&self, ept_root: Hpa) {
+        self.invalidated.lock().unwrap().push(ept_root);
+    }
+    fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
+        [leaf, subleaf, u32::MAX, u32::MAX]
+    }
+    fn first_device_vector(&self) -> u8 {
+        0x30
+    }
+    fn console_vector(&self) -> u8 {
+        0x24
+    }
+    fn isa_pin(&self, irq: u8) -> (u32, PinMode) {
+        (u32::from(irq), PinMode { is_level: false, is_active_low: false })
+    }
+    fn route_pin(&self, gsi: u32, _: u8, _: PinMode, _: CpuIndex) -> bool {
+        gsi < 24
+    }
+    fn set_pin_masked(&self, gsi: u32, is_masked: bool) {
+        self.masked.lock().unwrap().insert(gsi, is_masked);
+    }
+    fn message(&self, vector: u8, _: CpuIndex) -> (u64, u32) {
+        (0xfee0_0000, u32::from(vector))
+    }
+    fn pci_read(&self, address: u16, offset: u16, width: u8) -> u32 {
+        let word = pci_space(address).map_or(u32::MAX, |space| space[usize::from(offset / 4) % 64]);
+        let shifted = word >> (offset % 4 * 8);
+        if width == 4 { shifted } else { shifted & ((1 << (width * 8)) - 1) }
+    }
+    fn pci_write(&self, _: u16, _: u16, _: u8, _: u32) {}
+    fn console_put(&self, bytes: &[u8]) {
+        self.console.lock().unwrap().extend_from_slice(bytes);
+    }
+    fn console_get(&self) -> Option<u8> {
+        self.input.lock().unwrap().pop_front()
+    }
+    fn shutdown(&self, kind: u64) -> ! {
+        panic!("machine stopped: {kind}")
+    }
+}
+
+pub struct FakeVcpu {
+    vpid: u16,
+    guests: Arc<Guests>,
+}
+
+impl FakeVcpu {
+    fn script<T>(&self, with: impl FnOnce(&mut Script) -> T) -> T {
+        self.guests.script(self.vpid, with)
+    }
+}
+
+impl VcpuHardware for FakeVcpu {
+    fn start(&mut self, state: EntryState) {
+        self.script(|script| script.started = Some(state));
+    }
+    fn enter(&mut self, registers: &mut Registers, deadline: Tsc) -> Exit {
+        self.guests.now.fetch_add(ENTRY_TICKS, Ordering::SeqCst);
+        let step = self.script(|script| {
+            assert!(!script.is_retired, "a retired vCPU is entered");
+            script.entries.push(*registers);
+            script.deadline = deadline;
+            script.steps.pop_front()
+        });
+        step.map_or(Exit::Kicked, |step| step(registers))
+    }
+    fn privilege_level(&self) -> u8 {
+        self.script(|script| script.level)
+    }
+    fn rip(&self) -> u64 {
+        0x1234
+    }
+    fn advance(&mut self) {}
+    fn can_take_interrupt(&self) -> bool {
+        self.script(|script| script.is_interruptible)
+    }
+    fn inject_interrupt(&mut self, vector: u8) {
+        self.script(|script| script.injected.push(vector));
+    }
+    fn inject_general_protection(&mut self) {
+        self.script(|script| script.faults += 1);
+    }
+    fn inject_invalid_opcode(&mut self) {}
+    fn set_interrupt_window(&mut self, is_wanted: bool) {
+        self.script(|script| script.has_window = is_wanted);
+    }
+    fn cr4(&self) -> u64 {
+        0
+    }
+    fn set_port_bitmaps(&mut self, _: [Hpa; 2]) {}
+    fn retire(&mut self) {
+        self.script(|script| script.is_retired = true);
+    }
+}

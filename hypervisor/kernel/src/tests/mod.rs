@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The whole kernel on a fake machine.
+
+mod fake;
+mod ipc;
+mod world;
