@@ -66,9 +66,22 @@ sawmill_file_client_create(struct sawmill_connection *connection);
 /* Serves background requests queued so far; process context, no locks. */
 void sawmill_file_drain(struct sawmill_file_client *client);
 
+/* Bit of fuse_inode::state, beyond FUSE's own: no security.capability. */
+#define SAWMILL_I_NO_CAPABILITY	30
+
 /* inode.c: replaces the operations of a new inode; see fuse_conn::init_inode. */
 void sawmill_file_init_inode(struct inode *inode);
 void sawmill_file_init_super(struct super_block *sb);
+void sawmill_file_init_xattrs(struct super_block *sb);
+
+/* directory.c */
+void sawmill_file_keep_atime(struct inode *inode);
+void sawmill_file_copy_directory_tables(const struct inode *inode);
+void sawmill_file_copy_link_tables(const struct inode *inode);
+void sawmill_file_init_directory(struct inode *inode);
+void sawmill_file_init_link(struct inode *inode);
+const struct dentry_operations *
+sawmill_file_dentry_operations(const struct dentry_operations *of_fuse);
 
 /* writeback.c */
 int sawmill_file_writepages(struct address_space *mapping,

@@ -5,20 +5,29 @@
  * fs/fuse plays safe against a daemon that may be anyone's: it writes back at
  * close and munmap, drops every inode with its last dentry, and limits dirty
  * pages to next to nothing. A SawMill server is part of the system, so its
- * inodes are treated like those of a disk file system. The tables below are
- * copies of FUSE's own, made at the first mount, with those entries replaced.
+ * inodes are treated like those of a disk file system. The tables used here
+ * are copies of FUSE's own, which are static to their files: the first inode
+ * of a kind shows them.
+ *
+ * Lock: tables_mutex: making the copies.
  */
 #include <linux/backing-dev.h>
 #include <linux/pagemap.h>
+#include <linux/posix_acl_xattr.h>
+#include <linux/xattr.h>
 #include <sawmill/pool.h>
 #include "client.h"
 
 static struct file_operations file_operations;
 static struct address_space_operations file_aops;
 static struct super_operations super_operations;
+static const struct address_space_operations *fuse_aops;
 static const struct super_operations *fuse_super_operations;
+static const struct dentry_operations *entry_operations;
 static DEFINE_MUTEX(tables_mutex);
-static bool has_file_tables;
+static bool has_file_tables, has_directory_tables, has_link_tables;
+
+/* ---- regular files ---- */
 
 /* Nothing to say to the server, nothing to write back: not at close. */
 static int release_file(struct inode *inode, struct file *file)
@@ -27,39 +36,138 @@ static int release_file(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* FUSE's operations are static to its file; the first inode shows them. */
+static int read_folio(struct file *file, struct folio *folio)
+{
+	struct inode *inode = folio->mapping->host;
+	int error = fuse_aops->read_folio(file, folio);
+
+	sawmill_file_keep_atime(inode);
+	return error;
+}
+
+static void readahead(struct readahead_control *control)
+{
+	fuse_aops->readahead(control);
+	sawmill_file_keep_atime(control->mapping->host);
+}
+
 static void copy_file_tables(const struct inode *inode)
 {
-	mutex_lock(&tables_mutex);
-	if (!has_file_tables) {
-		file_operations = *inode->i_fop;
-		file_operations.flush = NULL;
-		file_operations.release = release_file;
-		file_operations.mmap = generic_file_mmap;
+	file_operations = *inode->i_fop;
+	file_operations.flush = NULL;
+	file_operations.release = release_file;
+	file_operations.mmap = generic_file_mmap;
 
-		file_aops = *inode->i_mapping->a_ops;
-		file_aops.writepage = NULL;
-		file_aops.writepages = sawmill_file_writepages;
-		file_aops.launder_folio = sawmill_file_launder_folio;
-		file_aops.migrate_folio = filemap_migrate_folio;
-		/* Pairs with the acquire of sawmill_file_init_inode(). */
-		smp_store_release(&has_file_tables, true);
+	fuse_aops = inode->i_mapping->a_ops;
+	file_aops = *fuse_aops;
+	file_aops.read_folio = read_folio;
+	file_aops.readahead = readahead;
+	file_aops.writepage = NULL;
+	file_aops.writepages = sawmill_file_writepages;
+	file_aops.launder_folio = sawmill_file_launder_folio;
+	file_aops.migrate_folio = filemap_migrate_folio;
+}
+
+static void need_tables(bool *has_tables, const struct inode *inode,
+			void (*copy)(const struct inode *))
+{
+	if (likely(smp_load_acquire(has_tables)))
+		return;
+	mutex_lock(&tables_mutex);
+	if (!*has_tables) {
+		copy(inode);
+		smp_store_release(has_tables, true);
 	}
 	mutex_unlock(&tables_mutex);
 }
 
 void sawmill_file_init_inode(struct inode *inode)
 {
-	if (!S_ISREG(inode->i_mode))
-		return;
-	if (!smp_load_acquire(&has_file_tables))
-		copy_file_tables(inode);
-	inode->i_fop = &file_operations;
-	inode->i_mapping->a_ops = &file_aops;
-	mapping_set_gfp_mask(inode->i_mapping,
-			     mapping_gfp_mask(inode->i_mapping) |
-			     SAWMILL_GFP_POOL);
+	switch (inode->i_mode & S_IFMT) {
+	case S_IFREG:
+		need_tables(&has_file_tables, inode, copy_file_tables);
+		inode->i_fop = &file_operations;
+		inode->i_mapping->a_ops = &file_aops;
+		/* Only file data: a server could change what is in the pool. */
+		mapping_set_gfp_mask(inode->i_mapping,
+				     mapping_gfp_mask(inode->i_mapping) |
+				     SAWMILL_GFP_POOL);
+		break;
+	case S_IFDIR:
+		need_tables(&has_directory_tables, inode,
+			    sawmill_file_copy_directory_tables);
+		sawmill_file_init_directory(inode);
+		break;
+	case S_IFLNK:
+		need_tables(&has_link_tables, inode,
+			    sawmill_file_copy_link_tables);
+		sawmill_file_init_link(inode);
+		break;
+	}
 }
+
+/* ---- security.capability: asked for by every first write to a file ---- */
+
+static atomic_t capability_changes;
+
+static int get_capability(const struct xattr_handler *handler,
+			  struct dentry *dentry, struct inode *inode,
+			  const char *name, void *value, size_t size)
+{
+	struct fuse_inode *fi = get_fuse_inode(inode);
+	int before = atomic_read(&capability_changes);
+	ssize_t got;
+
+	if (fuse_is_bad(inode))
+		return -EIO;
+	if (test_bit(SAWMILL_I_NO_CAPABILITY, &fi->state))
+		return -ENODATA;
+	got = fuse_getxattr(inode, XATTR_NAME_CAPS, value, size);
+	if (got == -ENODATA || got == -EOPNOTSUPP) {
+		set_bit(SAWMILL_I_NO_CAPABILITY, &fi->state);
+		/* One may have been set while we asked. */
+		smp_mb__after_atomic();
+		if (atomic_read(&capability_changes) != before)
+			clear_bit(SAWMILL_I_NO_CAPABILITY, &fi->state);
+	}
+	return got;
+}
+
+static int set_capability(const struct xattr_handler *handler,
+			  struct user_namespace *ns, struct dentry *dentry,
+			  struct inode *inode, const char *name,
+			  const void *value, size_t size, int flags)
+{
+	int error;
+
+	if (fuse_is_bad(inode))
+		return -EIO;
+	atomic_inc(&capability_changes);
+	error = value ? fuse_setxattr(inode, XATTR_NAME_CAPS, value, size,
+				      flags, 0) :
+			fuse_removexattr(inode, XATTR_NAME_CAPS);
+	atomic_inc(&capability_changes);
+	smp_mb__after_atomic();
+	clear_bit(SAWMILL_I_NO_CAPABILITY, &get_fuse_inode(inode)->state);
+	return error;
+}
+
+static const struct xattr_handler capability_handler = {
+	.name = XATTR_NAME_CAPS,
+	.get = get_capability,
+	.set = set_capability,
+};
+
+/* fuse_acl_xattr_handlers ends with the handler of all other names. */
+static const struct xattr_handler *xattr_handlers[] = {
+	&capability_handler,
+	&posix_acl_access_xattr_handler,
+	&posix_acl_default_xattr_handler,
+	NULL,
+	NULL,
+};
+
+/* ---- the super block ---- */
 
 /* An unlinked file may be dirty at its end, since close wrote nothing. */
 static void evict_inode(struct inode *inode)
@@ -80,9 +188,12 @@ void sawmill_file_init_super(struct super_block *sb)
 		super_operations = *sb->s_op;
 		super_operations.drop_inode = generic_drop_inode;
 		super_operations.evict_inode = evict_inode;
+		entry_operations = sawmill_file_dentry_operations(sb->s_d_op);
+		xattr_handlers[3] = fuse_xattr_handlers[0];
 	}
 	mutex_unlock(&tables_mutex);
 	sb->s_op = &super_operations;
+	sb->s_d_op = entry_operations;
 	/* Privileged bits are removed here, at the only client. */
 	sb->s_flags |= SB_NOSEC;
 	sb->s_time_min = S32_MIN;
@@ -90,4 +201,11 @@ void sawmill_file_init_super(struct super_block *sb)
 	sb->s_bdi->capabilities |= BDI_CAP_WRITEBACK_ACCT;
 	sb->s_bdi->capabilities &= ~BDI_CAP_STRICTLIMIT;
 	bdi_set_max_ratio(sb->s_bdi, 100);
+}
+
+/* After INIT, which has FUSE set its own. */
+void sawmill_file_init_xattrs(struct super_block *sb)
+{
+	if (sb->s_user_ns == &init_user_ns)
+		sb->s_xattr = xattr_handlers;
 }

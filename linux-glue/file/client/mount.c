@@ -65,6 +65,7 @@ static int fill_super(struct super_block *sb, struct sawmill_file_client *client
 		       client->connection->name, error);
 		return error;
 	}
+	sawmill_file_init_xattrs(sb);
 	client->is_mounted = true;
 	return 0;
 }

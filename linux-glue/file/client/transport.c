@@ -550,7 +550,7 @@ static int carry(struct sawmill_file_client *client, struct fuse_req *req)
 			struct fuse_write_out *out = args->out_args[0].value;
 
 			got = min(out->size, round.size);
-			out->size = round.done + got;
+			out->size = round.done + got;	/* padding: its last */
 		}
 	} while (got == round.size && round.done + got < span.size);
 

@@ -78,6 +78,9 @@ static int send_write(struct batch *batch, loff_t offset, unsigned int size)
 
 	if (!error && out.size != size)
 		error = -EIO;
+	/* The server may have allocated: it says how much there is now. */
+	if (!error)
+		batch->inode->i_blocks = out.padding;
 	return error;
 }
 
@@ -99,8 +102,8 @@ static int flush_batch(struct batch *batch)
 	end_write(fi);
 	if (error)
 		mapping_set_error(inode->i_mapping, error);
-	/* The server has allocated blocks; the next stat asks for them. */
-	set_mask_bits(&fi->inval_mask, 0, STATX_BLOCKS);
+	if (error)
+		set_mask_bits(&fi->inval_mask, 0, STATX_BLOCKS);
 	for (i = 0; i < batch->count; i++) {
 		struct page *page = batch->pages[i];
 

@@ -253,6 +253,8 @@ int operate_write(struct request *request)
 	if (done < 0)
 		return done;
 	out->size = done;
+	/* Ours, not FUSE's: an ext2 file has less than 2^32 of them. */
+	out->padding = min_t(u64, inode->i_blocks, U32_MAX);
 	return 0;
 }
 
