@@ -195,6 +195,7 @@ fn our_log(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) ->
         .arg(&disk)
         .arg("--log")
         .arg(&system)
+        .args((options.disk == DiskPlace::Memory).then_some("--memory-disk"))
         .args(["--timeout", &limit(options).as_secs().to_string(), "--", program::PROGRAM])
         .args(program_arguments(options))
         .stdin(Stdio::null())

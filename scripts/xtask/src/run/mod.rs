@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Result<u8> {
         None => (rootfs::busybox()?, Changes::Dropped),
     };
     let disk = Disk::prepare(&image, changes, &scratch)?;
-    let boot = prepare::boot(options, choice.machine, &scratch)?;
+    let boot = prepare::boot(options, choice.machine, &disk.path, &scratch)?;
 
     let mut log = Log::new(options.log.as_deref(), options.verbose, boot.names)?;
     announce(options, &choice, &mut log);
@@ -112,11 +112,12 @@ fn machine_command(
     scratch: &Scratch,
 ) -> Result<Command> {
     let hardware = options.hardware();
+    let disk = (!options.memory_disk).then_some(disk);
     match machine {
-        Machine::Bochs => bochs::command(&hardware, iso, Some(disk), ports, scratch),
+        Machine::Bochs => bochs::command(&hardware, iso, disk, ports, scratch),
         Machine::Qemu => {
             let kind = (qemu::Accelerator::Kvm, qemu::Start::Bios);
-            qemu::command(&hardware, kind, iso, Some(disk), ports, scratch)
+            qemu::command(&hardware, kind, iso, disk, ports, scratch)
         }
     }
 }

@@ -39,6 +39,9 @@ pub struct Options {
     /// Leaves the disk image untouched.
     #[arg(long)]
     pub snapshot: bool,
+    /// Gives the image to its partition in memory instead of as the machine's disk; changes are lost.
+    #[arg(long, conflicts_with_all = ["stock", "copy_out"])]
+    pub memory_disk: bool,
     /// Ends the run after so many seconds, with status 124.
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
@@ -60,7 +63,7 @@ pub struct Options {
     /// Boots stock Linux from the same source instead, for comparison.
     #[arg(long)]
     pub stock: bool,
-    /// Options for the hypervisor's command line.
+    /// Options for the command line of the hypervisor (with --stock: of Linux).
     #[arg(long, value_name = "OPTIONS", default_value = "")]
     pub hypervisor_options: String,
     /// The processor that Bochs emulates.

@@ -2,7 +2,7 @@
 //! What a run boots: the ISO, made for this run, and how its partitions talk.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -28,8 +28,8 @@ pub struct Boot {
 const MIB: i64 = 1 << 20;
 
 /// Builds what is missing and writes the ISO.
-pub fn boot(options: &Options, machine: Machine, scratch: &Scratch) -> Result<Boot> {
-    let (entry, wire, names) = if options.stock { stock(options)? } else { multiserver(options, machine)? };
+pub fn boot(options: &Options, machine: Machine, disk: &Path, scratch: &Scratch) -> Result<Boot> {
+    let (entry, wire, names) = if options.stock { stock(options)? } else { multiserver(options, machine, disk)? };
     let iso = scratch.join("boot.iso");
     image::write(&[entry], 0, Firmware::Bios, &iso)?;
     Ok(Boot { iso, wire, names })
@@ -37,19 +37,23 @@ pub fn boot(options: &Options, machine: Machine, scratch: &Scratch) -> Result<Bo
 
 fn stock(options: &Options) -> Result<(Entry, Wire, Vec<String>)> {
     let initrd = initrd::build(&spec(options, Spec::stock()))?;
-    Ok((image::stock::entry(initrd, "")?, Wire::Ports, vec!["linux".to_owned()]))
+    Ok((image::stock::entry(initrd, &options.hypervisor_options)?, Wire::Ports, vec!["linux".to_owned()]))
 }
 
-fn multiserver(options: &Options, machine: Machine) -> Result<(Entry, Wire, Vec<String>)> {
+fn multiserver(options: &Options, machine: Machine, disk: &Path) -> Result<(Entry, Wire, Vec<String>)> {
     let initrd = initrd::build(&spec(options, Spec::multiserver()))?;
     let emulator = match machine {
         Machine::Bochs => "bochs",
         Machine::Qemu => "qemu",
     };
+    let mut files = BTreeMap::from([("initrd-app".to_owned(), Content::Bytes(initrd))]);
+    if options.memory_disk {
+        files.insert("disk".to_owned(), Content::File(disk.to_path_buf()));
+    }
     let tuning = Tuning {
         overrides: overrides(options)?,
         command_line: format!("console=mux emulator={emulator} {}", options.hypervisor_options).trim().to_owned(),
-        files: BTreeMap::from([("initrd-app".to_owned(), Content::Bytes(initrd))]),
+        files,
         features: Vec::new(),
     };
     let parts = image::parts(&options.system, &tuning)?;
