@@ -107,6 +107,9 @@ impl<P: Platform> State<P> {
     pub(crate) fn region_unmap(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
         let target = self.lookup(caller, arguments.selector, RIGHT_PARTITION_CONTROL)?;
         let [gpa, pages, ..] = arguments.words;
+        if !gpa.is_multiple_of(PAGE_SIZE) {
+            return Err(Status::BadAddress);
+        }
         let end = pages.checked_mul(PAGE_SIZE).and_then(|bytes| gpa.checked_add(bytes)).ok_or(Status::BadArgument)?;
         self.unmap_where(|mapping| mapping.partition == target && mapping.gpa.0 >= gpa && mapping.end() <= end);
         Ok(Answer::default())

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use spin::Once;
 
 use crate::acpi::PowerOff;
+use crate::console::serial;
 use crate::cpu::port;
 use crate::epitaph;
 
@@ -20,6 +21,7 @@ pub fn initialize(power_off: Option<PowerOff>, is_bochs: bool) {
 
 /// Powers the machine off, or stops it where that does not work.
 pub fn power_off() -> ! {
+    serial::drain();
     if IS_BOCHS.load(Ordering::Relaxed) {
         // Bochs ends when it reads this word at its own port; ACPI would lose the last serial bytes.
         for &byte in b"Shutdown" {
@@ -39,6 +41,7 @@ pub fn power_off() -> ! {
 
 /// Resets the machine.
 pub fn reset() -> ! {
+    serial::drain();
     const RESET_CONTROL: u16 = 0xcf9;
     const KEYBOARD_COMMAND: u16 = 0x64;
     port::write_u8(RESET_CONTROL, 0x02);

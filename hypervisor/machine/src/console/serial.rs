@@ -16,6 +16,7 @@ const LINE_STATUS: u16 = BASE + 5;
 
 const RECEIVED_AVAILABLE: u8 = 1;
 const TRANSMITTER_EMPTY: u8 = 1 << 5;
+const LINE_IDLE: u8 = 1 << 6;
 const FIFO_DEPTH: u8 = 16;
 /// Polls before a byte is given up: a missing UART must not hang the machine.
 const POLL_LIMIT: u32 = 1_000_000;
@@ -57,6 +58,15 @@ pub fn send(byte: u8) {
     }
     ROOM.store(room - 1, Ordering::Relaxed);
     port::write_u8(DATA, byte);
+}
+
+/// Waits until the last byte is on the line: powering off would lose what is still in the FIFO.
+pub fn drain() {
+    let mut polls = 0;
+    while port::read_u8(LINE_STATUS) & LINE_IDLE == 0 && polls < POLL_LIMIT {
+        polls += 1;
+        core::hint::spin_loop();
+    }
 }
 
 /// Returns a received byte, if there is one.
