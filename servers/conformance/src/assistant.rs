@@ -43,7 +43,12 @@ mod assistant {
         let events = Events::of_vcpu(index);
         let (mut status, mut words) = (REPLY_NONE, [0; 6]);
         loop {
-            match calls::portal_reply_wait(status, words) {
+            let outcome = calls::portal_reply_wait(status, words);
+            let seen = time::tsc();
+            match outcome {
+                Ok(message) if message.words[0] == command::CLOCK => {
+                    (status, words) = (Status::Ok as u64, [command::CLOCK, seen, time::tsc(), 0, 0, 0]);
+                }
                 Ok(message) => (status, words) = obey(message, index),
                 Err(Status::Interrupted) => {
                     events.take();

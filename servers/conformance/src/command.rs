@@ -19,6 +19,8 @@ pub const ASK: u64 = 6;
 pub const EXITS: u64 = 7;
 /// Replies, and tries to reply once more, which has to be stale.
 pub const TWICE: u64 = 8;
+/// Replies with the time stamp at which the call was seen in w1, and of the reply in w2.
+pub const CLOCK: u64 = 9;
 
 /// Call to the runner: w1 tests passed, w2 failed.
 pub const RESULTS: u64 = 1;
