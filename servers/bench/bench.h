@@ -41,8 +41,9 @@ struct bench_case {
 	void (*finish)(struct context *);
 };
 
-extern const struct bench_case data_cases[], name_cases[], process_cases[], memory_cases[], tree_cases[];
-extern const size_t data_case_count, name_case_count, process_case_count, memory_case_count, tree_case_count;
+extern const struct bench_case data_cases[], name_cases[], process_cases[], memory_cases[], tree_cases[], socket_cases[];
+extern const size_t data_case_count, name_case_count, process_case_count, memory_case_count;
+extern const size_t tree_case_count, socket_case_count;
 
 /* Time stamp counter with all earlier instructions done. */
 static inline uint64_t timestamp(void)

@@ -191,6 +191,7 @@ int main(int count, char **arguments)
 	measure_all(data_cases, data_case_count, &options);
 	measure_all(name_cases, name_case_count, &options);
 	measure_all(tree_cases, tree_case_count, &options);
+	measure_all(socket_cases, socket_case_count, &options);
 	if (!options.list) {
 		remove_work_files();
 		report_end(0);
