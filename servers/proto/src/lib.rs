@@ -3,6 +3,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod file;
 pub mod root;
 pub mod run;
+pub mod socket;
 pub mod system;
