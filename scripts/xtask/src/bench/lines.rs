@@ -71,9 +71,7 @@ fn code_lines(text: &str) -> usize {
     let mut in_comment = false;
     while let Some(line) = lines.next() {
         let code = line.trim();
-        if in_comment {
-            in_comment = !code.contains("*/");
-        } else if code.starts_with("/*") {
+        if in_comment || code.starts_with("/*") {
             in_comment = !code.contains("*/");
         } else if code == "#[cfg(test)]" {
             skip_item(&mut lines, line.len() - line.trim_start().len());
