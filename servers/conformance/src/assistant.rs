@@ -43,6 +43,10 @@ mod assistant {
         let events = Events::of_vcpu(index);
         let (mut status, mut words) = (REPLY_NONE, [0; 6]);
         loop {
+            // A queued call leaves its bit behind, and a server with pending bits is not called by the short way.
+            if events.is_announced() {
+                events.take();
+            }
             let outcome = calls::portal_reply_wait(status, words);
             let seen = time::tsc();
             match outcome {
