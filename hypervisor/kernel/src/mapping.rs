@@ -51,11 +51,12 @@ pub(crate) struct NewMapping {
 impl<P: Platform> State<P> {
     pub(crate) fn region_map(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
         let [target, gpa, offset, pages, rights, _] = arguments.words;
-        if rights == 0 || rights & !(ept::READ | ept::WRITE | ept::EXECUTE) != 0 {
+        const ALL: u64 = ept::READ | ept::WRITE | ept::EXECUTE;
+        let region = self.lookup(caller, arguments.selector, rights & ALL)?;
+        let target = self.lookup(caller, target, RIGHT_PARTITION_CONTROL)?;
+        if rights == 0 || rights & !ALL != 0 {
             return Err(Status::BadArgument);
         }
-        let region = self.lookup(caller, arguments.selector, rights)?;
-        let target = self.lookup(caller, target, RIGHT_PARTITION_CONTROL)?;
         let via = caller.position(arguments.selector)?;
         self.map(&NewMapping { region, via, target, gpa: Gpa(gpa), offset, pages, rights })?;
         Ok(Answer::default())
@@ -108,6 +109,9 @@ impl<P: Platform> State<P> {
         let target = self.lookup(caller, arguments.selector, RIGHT_PARTITION_CONTROL)?;
         let [gpa, pages, ..] = arguments.words;
         if !gpa.is_multiple_of(PAGE_SIZE) {
+            return Err(Status::BadAddress);
+        }
+        if gpa % PAGE_SIZE != 0 {
             return Err(Status::BadAddress);
         }
         let end = pages.checked_mul(PAGE_SIZE).and_then(|bytes| gpa.checked_add(bytes)).ok_or(Status::BadArgument)?;
