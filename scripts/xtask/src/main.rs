@@ -7,15 +7,18 @@ mod bench;
 mod build;
 mod command;
 mod cpio;
+mod doctor;
 mod generate;
 mod image;
 mod initrd;
 mod linux;
+mod packages;
 mod paths;
 mod progress;
 mod release;
 mod rootfs;
 mod run;
+mod setup;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +36,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Installs the packages and the Rust target that are missing.
+    Setup {
+        /// Says nothing when nothing is missing.
+        #[arg(long)]
+        if_needed: bool,
+    },
+    /// Says what this machine has and lacks for each way of running.
+    Doctor,
     /// Makes the C headers and the reference page from the interface crates.
     Generate {
         /// Fails when a file is out of date instead of writing it.
@@ -82,6 +93,8 @@ fn main() -> ExitCode {
 fn dispatch(task: Task) -> Result<ExitCode> {
     match task {
         Task::Bench(options) => return bench::run(&options),
+        Task::Setup { if_needed } => setup::run(if if_needed { setup::Voice::Needed } else { setup::Voice::Full })?,
+        Task::Doctor => return Ok(if doctor::run() { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Task::Generate { check } => {
             generate::run(if check { generate::Mode::Check } else { generate::Mode::Write })?;
         }
