@@ -33,8 +33,8 @@ pub struct Parts {
     pub entry: Entry,
     /// Names by partition id; 0 is the hypervisor.
     pub names: Vec<String>,
-    /// The id of the partition with the terminal.
-    pub foreground: u8,
+    /// The id of the partition with the terminal, if one has it.
+    pub foreground: Option<u8>,
 }
 
 /// Compiles the description, builds all it names, and puts the boot entry together.
@@ -71,8 +71,9 @@ pub fn parts(description: &Path, tuning: &Tuning) -> Result<Parts> {
     };
     let mut names = vec!["hypervisor".to_owned(), "root".to_owned()];
     names.extend(system.partitions.iter().map(|partition| partition.name.to_string()));
-    let foreground = system.partitions.iter().position(|partition| partition.is_foreground).unwrap_or(0);
-    Ok(Parts { entry, foreground: u8::try_from(foreground + FIRST_PARTITION)?, names })
+    let foreground = system.partitions.iter().position(|partition| partition.is_foreground);
+    let foreground = foreground.map(|index| u8::try_from(index + FIRST_PARTITION)).transpose()?;
+    Ok(Parts { entry, foreground, names })
 }
 
 /// Whether a system starts without a file.

@@ -56,9 +56,9 @@ pub fn run(options: &Options) -> Result<u8> {
     let disk = Disk::prepare(&image, changes, &scratch)?;
     let boot = prepare::boot(options, choice.machine, &disk.path, &scratch)?;
 
-    let mut log = Log::new(options.log.as_deref(), options.verbose, boot.names)?;
+    let mut log = Log::new(options.log.as_deref(), options.verbose, boot.names.clone())?;
     announce(options, &choice, &mut log);
-    let outcome = boot_and_judge(options, choice.machine, boot.wire, &boot.iso, &disk, &scratch, &mut log)?;
+    let outcome = boot_and_judge(options, choice.machine, boot, &disk, &scratch, &mut log)?;
     explain(&outcome, &mut log);
     if matches!(outcome, Outcome::Exited(_) | Outcome::Signaled(_)) {
         for file in &options.copy_out {
@@ -87,18 +87,22 @@ fn announce(options: &Options, choice: &Choice, log: &mut Log) {
 fn boot_and_judge(
     options: &Options,
     machine: Machine,
-    wire: wire::Wire,
-    iso: &Path,
+    boot: prepare::Boot,
     disk: &Disk,
     scratch: &Scratch,
     log: &mut Log,
 ) -> Result<Outcome> {
-    let ports = Ports::open(wire.port_count())?;
-    let command = machine_command(options, machine, iso, &disk.path, &ports, scratch)?;
+    let ports = Ports::open(boot.wire.port_count())?;
+    let command = machine_command(options, machine, &boot.iso, &disk.path, &ports, scratch)?;
     let (sender, events) = std::sync::mpsc::channel();
     signals::forward(sender.clone())?;
     let emulator = Emulator::start(command, &ports, &scratch.join("emulator.out"), &sender)?;
-    let style = if options.is_interactive() { Style::Interactive } else { Style::Batch };
+    let style = match (boot.has_command, options.is_interactive()) {
+        (false, _) => Style::System,
+        (true, true) => Style::Interactive,
+        (true, false) => Style::Batch,
+    };
+    let wire = boot.wire;
     let limits = Limits { boot: BOOT_LIMIT, whole: options.limit() };
     Session { emulator, wire, log, style, limits, events, sender, console: Console::default() }.run()
 }

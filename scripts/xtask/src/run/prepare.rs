@@ -23,24 +23,30 @@ pub struct Boot {
     pub wire: Wire,
     /// Their names by id.
     pub names: Vec<String>,
+    /// Whether a command runs in it.
+    pub has_command: bool,
 }
 
 const MIB: i64 = 1 << 20;
+/// The id of no partition.
+const NOBODY: u8 = u8::MAX;
 
 /// Builds what is missing and writes the ISO.
 pub fn boot(options: &Options, machine: Machine, disk: &Path, scratch: &Scratch) -> Result<Boot> {
-    let (entry, wire, names) = if options.stock { stock(options)? } else { multiserver(options, machine, disk)? };
     let iso = scratch.join("boot.iso");
+    let (entry, boot) = if options.stock { stock(options, &iso)? } else { multiserver(options, machine, disk, &iso)? };
     image::write(&[entry], 0, Firmware::Bios, &iso)?;
-    Ok(Boot { iso, wire, names })
+    Ok(boot)
 }
 
-fn stock(options: &Options) -> Result<(Entry, Wire, Vec<String>)> {
+fn stock(options: &Options, iso: &Path) -> Result<(Entry, Boot)> {
     let initrd = initrd::build(&spec(options, Spec::stock()))?;
-    Ok((image::stock::entry(initrd, &options.hypervisor_options)?, Wire::Ports, vec!["linux".to_owned()]))
+    let entry = image::stock::entry(initrd, &options.hypervisor_options)?;
+    let names = vec!["linux".to_owned()];
+    Ok((entry, Boot { iso: iso.to_path_buf(), wire: Wire::Ports, names, has_command: true }))
 }
 
-fn multiserver(options: &Options, machine: Machine, disk: &Path) -> Result<(Entry, Wire, Vec<String>)> {
+fn multiserver(options: &Options, machine: Machine, disk: &Path, iso: &Path) -> Result<(Entry, Boot)> {
     let initrd = initrd::build(&spec(options, Spec::multiserver()))?;
     let emulator = match machine {
         Machine::Bochs => "bochs",
@@ -57,7 +63,9 @@ fn multiserver(options: &Options, machine: Machine, disk: &Path) -> Result<(Entr
         features: Vec::new(),
     };
     let parts = image::parts(&options.system, &tuning)?;
-    Ok((parts.entry, Wire::framed(parts.foreground), parts.names))
+    let has_command = parts.foreground.is_some();
+    let wire = Wire::framed(parts.foreground.unwrap_or(NOBODY));
+    Ok((parts.entry, Boot { iso: iso.to_path_buf(), wire, names: parts.names, has_command }))
 }
 
 /// Memory beyond the default is shared between programs and their file cache.

@@ -21,6 +21,9 @@ use super::wire::Wire;
 
 /// How root announces the end.
 const END_SENTINEL: &str = "SAWMILL-END status=";
+/// The hypervisor's last words, and its sentence where it cannot start.
+const EPITAPH_SENTINEL: &str = "SAWMILL-EPITAPH end";
+const REFUSAL_SENTINEL: &str = "sawmill: cannot ";
 /// From the program's end until everything is written back.
 const END_LIMIT: Duration = Duration::from_secs(120);
 /// From the announced end until the emulator is gone by itself.
@@ -51,6 +54,8 @@ pub enum Style {
     Interactive,
     /// It has pipes.
     Batch,
+    /// There is no command: the system runs to its end by itself.
+    System,
 }
 
 /// Time limits of a run.
@@ -134,6 +139,9 @@ impl Session<'_> {
                         self.console.terminal(&chunk.bytes);
                     }
                     for line in self.log.write(chunk.partition, &chunk.bytes) {
+                        if self.style == Style::System {
+                            self.console.output(format!("{line}\n").as_bytes());
+                        }
                         self.line(&line, chunk.partition, state);
                     }
                 }
@@ -153,17 +161,29 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// A line that somebody said: only root and the hypervisor can end a run by one.
+    /// A line that somebody said. Root and the hypervisor can end a run by one; last words come unframed, so
+    /// that they may seem to be anybody's.
     fn line(&mut self, line: &str, partition: u8, state: &mut State) {
-        if partition > 1 || state.ended.is_some() {
+        if state.ended.is_some() {
+            return;
+        }
+        if line.contains(EPITAPH_SENTINEL) || partition <= 1 && line.contains(REFUSAL_SENTINEL) {
+            let is_epitaph = line.contains(EPITAPH_SENTINEL);
+            let why = if is_epitaph { "the hypervisor stopped" } else { line.trim() };
+            state.result = Some(Outcome::Failed(why.to_owned()));
+            state.ended = Some(Instant::now());
+        }
+        if partition > 1 {
             return;
         }
         if let Some(rest) = line.split_once(END_SENTINEL).map(|(_, rest)| rest) {
             let (status, reason) = rest.split_once(" reason=").unwrap_or((rest, "no reason given"));
-            if status.trim() != "0" || state.result.is_none() {
-                let why = if status.trim() == "0" { "the program's result never came" } else { reason };
-                state.result = Some(Outcome::Failed(why.trim().to_owned()));
-            }
+            let result = match (status.trim(), self.style) {
+                ("0", Style::System) => Some(Outcome::Exited(0)),
+                ("0", _) => state.result.take().or(Some(Outcome::Failed("the program's result never came".to_owned()))),
+                _ => Some(Outcome::Failed(reason.trim().to_owned())),
+            };
+            state.result = result;
             state.ended = Some(Instant::now());
         }
     }
@@ -246,7 +266,8 @@ impl Session<'_> {
             if let Some(limit) = self.limits.whole.filter(|limit| state.started.elapsed() > *limit) {
                 return Ok(Some(Outcome::TimedOut(format!("the time limit of {} s", limit.as_secs()))));
             }
-            if state.booted.is_none() && state.started.elapsed() > self.limits.boot {
+            let is_awaited = state.booted.is_none() && self.style != Style::System;
+            if is_awaited && state.started.elapsed() > self.limits.boot {
                 let seconds = self.limits.boot.as_secs();
                 return Ok(Some(Outcome::Failed(format!("the system did not come up within {seconds} s"))));
             }
