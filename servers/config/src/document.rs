@@ -57,6 +57,8 @@ pub(crate) struct Partition {
     pub kernel_frames: Option<Spanned<i64>>,
     /// Memory it may allocate at run time. Default: none.
     pub extra_memory: Option<Spanned<Value>>,
+    /// After how long without answers a server counts as dead. Default: it is not watched.
+    pub hang_after: Option<Spanned<String>>,
     /// `never` (default), `on-failure` or `always`.
     pub restart: Option<Spanned<String>>,
     /// Default: 3.

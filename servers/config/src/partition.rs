@@ -17,6 +17,9 @@ use crate::{Overrides, document};
 const KERNEL_FRAMES_DEFAULT: u64 = 512;
 /// Restarts allowed, unless said otherwise.
 const RESTART_LIMIT_DEFAULT: u32 = 3;
+/// Shorter times would take a busy server for a dead one.
+const HANG_AFTER_MIN_NS: u64 = 200_000_000;
+const HANG_AFTER_MAX_NS: u64 = 1_000_000_000_000;
 /// Smallest memory with which a Linux partition can start at all.
 const LINUX_MEMORY_MIN: u64 = 16 << 20;
 /// Largest memory of a partition.
@@ -76,6 +79,7 @@ pub(crate) fn compile(
             Some(extra) => value::size_in(at, "extra_memory", extra, 4096)? / 4096,
             None => 0,
         },
+        hang_after_ns: hang_after(at, entry)?,
         restart: restart(at, entry)?,
         ready: match entry.ready.as_ref().map(|ready| (ready.get_ref().as_str(), ready.span())) {
             None | Some(("started", _)) => Ready::Started,
@@ -136,6 +140,14 @@ fn command_line(
         }
     }
     Ok(line)
+}
+
+fn hang_after(at: &Locator, entry: &document::Partition) -> Result<u64, Error> {
+    let Some(text) = &entry.hang_after else { return Ok(0) };
+    match value::duration_ns(at, text)? {
+        ns @ HANG_AFTER_MIN_NS..=HANG_AFTER_MAX_NS => Ok(ns),
+        _ => Err(at.error(text.span(), "hang_after is out of range (200 ms to 1000 s)")),
+    }
 }
 
 fn restart(at: &Locator, entry: &document::Partition) -> Result<Restart, Error> {

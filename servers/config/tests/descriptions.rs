@@ -235,6 +235,11 @@ fn policies() {
         "restart = \"on-failure\"\nends_run = true",
         "s.toml:14:8: a partition that ends the run cannot have a restart policy",
     );
+    check(
+        "restart = \"on-failure\"",
+        "hang_after = \"1 ms\"",
+        "s.toml:18:14: hang_after is out of range (200 ms to 1000 s)",
+    );
     let twice = GOOD.replace("image", "foreground = true\nimage");
     assert_eq!(
         fail(&twice, &Overrides::default()),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// First field of every compiled description: the bytes `SYS1`.
 pub const SYSTEM_MAGIC: u32 = 0x3153_5953;
 /// Version of the types in this file: bumped by every change to them.
-pub const SYSTEM_VERSION: u32 = 1;
+pub const SYSTEM_VERSION: u32 = 2;
 
 /// Most partitions of a system, besides root.
 pub const PARTITIONS_MAX: usize = 8;
@@ -120,6 +120,8 @@ pub struct Partition {
     pub kernel_frames: u64,
     /// Region pages it may allocate besides its memory and pools.
     pub extra_pages: u64,
+    /// After how long without answers it counts as dead, ns; 0 = never.
+    pub hang_after_ns: u64,
     /// What to do when it died.
     pub restart: Restart,
     /// When its clients may start.

@@ -13,6 +13,7 @@ pub mod boot_params;
 pub mod description;
 pub mod failure;
 pub mod flat;
+pub mod hang;
 pub mod legacy_ide;
 pub mod linux_elf;
 pub mod memory_plan;

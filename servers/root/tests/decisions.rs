@@ -48,7 +48,7 @@ fn description_survives_the_way_to_root() {
     let mut other = default_system();
     other.version += 1;
     let bytes = postcard::to_slice(&other, &mut [0; 16384]).unwrap().to_vec();
-    assert_eq!(description::decode(&bytes).unwrap_err().text(), "module `system` has version 2, this root reads version 1");
+    assert_eq!(description::decode(&bytes).unwrap_err().text(), "module `system` has version 3, this root reads version 2");
 }
 
 #[test]

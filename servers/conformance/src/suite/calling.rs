@@ -19,6 +19,7 @@ pub const TESTS: &[Test] = &[
     ("call-queued", queued),
     ("call-server-exits", server_exits),
     ("call-server-faults", server_faults),
+    ("call-server-hangs", server_hangs),
     ("call-after-restart", |context| context.revive()),
 ];
 
@@ -105,6 +106,13 @@ fn server_exits(context: &Context) -> Verdict {
 fn server_faults(context: &Context) -> Verdict {
     let outcome = calls::portal_call(context.portal(), [command::FAULT, 0, 0, 0, 0, 0]);
     check::status(outcome, Status::PeerDead, "a server that faults")?;
+    context.revive()
+}
+
+/// Root notices that the server does not answer it either, and starts it again.
+fn server_hangs(context: &Context) -> Verdict {
+    let outcome = calls::portal_call(context.portal(), [command::STALL, u64::MAX >> 1, 0, 0, 0, 0]);
+    check::status(outcome, Status::Timeout, "a server that hangs")?;
     context.revive()
 }
 

@@ -11,7 +11,7 @@ use sawmill_abi::region::{REGION_ALIGN_2M, REGION_BELOW_4G};
 use sawmill_abi::status::Status;
 use sawmill_proto::system::SELECTOR_OWN_CONTROL;
 use sawmill_root::failure::Failure;
-use sawmill_root::{failure, names, numbering};
+use sawmill_root::{failure, hang, names, numbering};
 use sawmill_rt::calls::{self, SELF, Selector};
 use sawmill_rt::println;
 
@@ -56,6 +56,10 @@ pub fn create(root: &mut Root, index: usize) -> Result<(), Failure> {
     let badge = numbering::service_badge(index);
     calls::capability_copy(root.portal, selector, numbering::root_portal(), RIGHT_PORTAL_CALL, badge)
         .map_err(step("portal to root"))?;
+    let mut ping_portal = NULL;
+    if partition.hang_after_ns != 0 {
+        ping_portal = calls::portal_create(selector, hang::PING_BUDGET_NS).map_err(step("portal to watch it"))?;
+    }
     if partition.controls_itself {
         calls::capability_copy(selector, selector, SELECTOR_OWN_CONTROL, RIGHT_ALL, 0).map_err(step("own capability"))?;
     }
@@ -66,6 +70,7 @@ pub fn create(root: &mut Root, index: usize) -> Result<(), Failure> {
     let running = &mut root.partitions[index];
     running.memory = memory;
     running.fault_portal = fault_portal;
+    running.ping_portal = ping_portal;
     let mask = partition.cpus.mask(root.info.cpu_count);
     for cpu in (0..u64::from(u64::BITS)).filter(|cpu| mask >> cpu & 1 == 1) {
         let place = running.vcpus.len() as u64;
@@ -101,6 +106,7 @@ pub fn destroy(root: &mut Root, index: usize) {
     }
     let running = &mut root.partitions[index];
     drop_capability(&mut running.fault_portal);
+    drop_capability(&mut running.ping_portal);
     drop_capability(&mut running.memory);
     for mut vcpu in running.vcpus.drain(..) {
         drop_capability(&mut vcpu);

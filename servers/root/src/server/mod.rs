@@ -6,6 +6,7 @@ mod connect;
 mod create;
 mod devices;
 mod end;
+mod hang;
 mod image;
 mod info_page;
 mod launch;
@@ -16,6 +17,7 @@ mod state;
 mod watch;
 
 use sawmill_abi::PAGE_SIZE;
+use sawmill_abi::event::EVENT_TIMER;
 use sawmill_abi::info::INFO_PAGE_GPA;
 use sawmill_abi::machine::{ROOT_INFO_MAGIC, RootInfo};
 use sawmill_abi::object::RIGHT_REGION_READ;
@@ -87,12 +89,16 @@ fn set_up(mut windows: Windows) -> Result<Root, Failure> {
 
 fn serve_forever(root: &mut Root, events: Events) -> ! {
     let (mut status, mut words) = (REPLY_NONE, [0; 6]);
+    hang::arm(root);
     loop {
         match calls::portal_reply_wait(status, words) {
             Ok(message) => (status, words) = answer(root, message),
             Err(Status::Interrupted) => {
-                events.take();
+                let [first, ..] = events.take();
                 status = REPLY_NONE;
+                if first >> EVENT_TIMER & 1 == 1 {
+                    hang::look(root);
+                }
             }
             Err(other) => {
                 println!("waiting for calls failed: {other:?}");

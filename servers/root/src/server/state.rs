@@ -6,6 +6,7 @@ use sawmill_abi::info::{DEVICES_MAX, DeviceInfo};
 use sawmill_abi::machine::RootInfo;
 use sawmill_abi::object::VCPUS_MAX;
 use sawmill_proto::system::{PARTITIONS_MAX, SYSTEM_CONNECTIONS_MAX, System};
+use sawmill_root::hang::Watch;
 use sawmill_rt::calls::Selector;
 use sawmill_rt::memory::Place;
 
@@ -75,6 +76,10 @@ pub struct Running {
     pub cpus: ArrayVec<u64, { VCPUS_MAX as usize }>,
     /// Portal for its fault messages.
     pub fault_portal: Selector,
+    /// Portal by which root looks whether it answers; null = not watched.
+    pub ping_portal: Selector,
+    /// What came of that.
+    pub watch: Watch,
     /// How it starts.
     pub start: Start,
     /// Its devices.
@@ -125,6 +130,8 @@ impl Running {
             vcpus: ArrayVec::new(),
             cpus: ArrayVec::new(),
             fault_portal: NULL,
+            ping_portal: NULL,
+            watch: Watch::default(),
             start: Start::default(),
             devices: ArrayVec::new(),
             restarts: 0,

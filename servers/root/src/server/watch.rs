@@ -5,7 +5,7 @@ use sawmill_abi::fault::FAULT_PARK;
 use sawmill_abi::status::Status;
 use sawmill_root::failure::Failure;
 use sawmill_root::policy::{self, Action};
-use sawmill_root::reason::Reason;
+use sawmill_root::reason::{End, Reason};
 use sawmill_rt::{calls, println};
 
 use super::state::{Root, State};
@@ -24,13 +24,20 @@ pub fn on_fault(root: &mut Root, index: usize, words: [u64; 6]) {
         // Another of its vCPUs stopped, too.
         return;
     }
-    println!("partition {name}: {reason}");
+    let text = sawmill_root::failure!("{reason}");
+    stopped(root, index, reason.end(), text.text());
+}
+
+/// Does what policy says about a partition that has stopped, or counts as stopped.
+pub fn stopped(root: &mut Root, index: usize, how: End, text: &str) {
+    let name = root.system.partitions[index].name;
+    println!("partition {name}: {text}");
     root.partitions[index].state = State::Dead;
     let restarts = root.partitions[index].restarts;
     let status = root.partitions[index].status;
-    match policy::decide(&root.system.partitions[index], reason.end(), restarts, status) {
+    match policy::decide(&root.system.partitions[index], how, restarts, status) {
         Action::EndRun(status) => {
-            let text = sawmill_root::failure!("{name} {reason}");
+            let text = sawmill_root::failure!("{name} {text}");
             end::finish(root, status, text.text());
         }
         Action::LeaveDead => {
