@@ -32,13 +32,10 @@ int fill_entry(struct server_client *client, struct dentry *dentry,
 	       struct fuse_entry_out *entry)
 {
 	const struct inode *inode = d_inode(dentry);
-	struct node *node = node_look_up(client, dentry);
+	int error = node_look_up(client, dentry, &entry->nodeid);
 
-	if (IS_ERR(node))
-		return PTR_ERR(node);
-	/* The node may be forgotten by now; its id is what we need. */
-	entry->nodeid = inode->i_ino == d_inode(dentry->d_sb->s_root)->i_ino ?
-			FUSE_ROOT_ID : inode->i_ino;
+	if (error)
+		return error;
 	entry->generation = inode->i_generation;
 	entry->entry_valid = VALID_SECONDS;
 	entry->attr_valid = VALID_SECONDS;

@@ -368,8 +368,11 @@ int operate_unlink(struct request *request)
 		/* Blocks are freed after the directory is unlocked. */
 		inode = d_inode(dentry);
 		ihold(inode);
-		error = vfs_unlink(&init_user_ns, node_inode(request->node),
-				   dentry, NULL);
+		error = node_keep(request->client, dentry);
+		if (!error)
+			error = vfs_unlink(&init_user_ns,
+					   node_inode(request->node), dentry,
+					   NULL);
 	}
 	end_name(request, dentry);
 	iput(inode);
@@ -396,7 +399,8 @@ int operate_rmdir(struct request *request)
 
 /* ---- renaming ---- */
 
-static int rename_locked(struct dentry *old_parent, struct dentry *new_parent,
+static int rename_locked(struct server_client *client,
+			 struct dentry *old_parent, struct dentry *new_parent,
 			 const char *old_name, const char *new_name,
 			 struct dentry *trap, unsigned int flags)
 {
@@ -435,7 +439,9 @@ static int rename_locked(struct dentry *old_parent, struct dentry *new_parent,
 	error = -ENOTEMPTY;
 	if (new == trap)
 		goto out;
-	error = vfs_rename(&data);
+	error = d_really_is_positive(new) ? node_keep(client, new) : 0;
+	if (!error)
+		error = vfs_rename(&data);
 out:
 	dput(new);
 	dput(old);
@@ -466,8 +472,8 @@ static int rename_names(struct request *request, u64 new_directory,
 	if (error)
 		goto out;
 	trap = lock_rename(new->dentry, request->node->dentry);
-	error = rename_locked(request->node->dentry, new->dentry, old_name,
-			      new_name, trap, flags);
+	error = rename_locked(request->client, request->node->dentry,
+			      new->dentry, old_name, new_name, trap, flags);
 	unlock_rename(new->dentry, request->node->dentry);
 	mnt_drop_write(disk_mount());
 out:

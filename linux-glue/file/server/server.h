@@ -24,7 +24,7 @@
 struct server_client;
 
 /*
- * An inode that a client holds, by node id (the inode number, 1 for the
+ * An inode that a client knows, by node id (the inode number, 1 for the
  * root). Invariant: in the table exactly while lookups > 0 (the root: always).
  */
 struct node {
@@ -34,6 +34,8 @@ struct node {
 	struct dentry *dentry;
 	struct file *file;	/* opened at first need; set once */
 	struct mutex listing;	/* serializes use of file's position */
+	bool is_recent;		/* used since the clock's hand passed */
+	bool is_kept;		/* a name went: not to be reduced */
 	struct rcu_head rcu;
 };
 
@@ -47,7 +49,8 @@ struct server_client {
 	unsigned long pool_page_count;
 	struct dev_pagemap *pool_map;		/* NULL: RAM of this kernel */
 	struct xarray nodes;
-	unsigned int node_count;		/* under nodes' xa_lock */
+	unsigned int node_count;		/* full ones; under xa_lock */
+	unsigned long reduce_hand;		/* likewise */
 	struct mutex mutex;
 	bool is_initialized;			/* INIT seen, DESTROY not */
 	spinlock_t ring_lock;
@@ -95,7 +98,8 @@ int node_table_create(struct server_client *client);
 void node_table_destroy(struct server_client *client);
 struct node *node_get(struct server_client *client, u64 id);
 void node_put(struct node *node);
-struct node *node_look_up(struct server_client *client, struct dentry *dentry);
+int node_look_up(struct server_client *client, struct dentry *dentry, u64 *id);
+int node_keep(struct server_client *client, struct dentry *dentry);
 void node_forget(struct server_client *client, u64 id, u64 count);
 struct file *node_file(struct node *node);
 static inline struct inode *node_inode(const struct node *node)
