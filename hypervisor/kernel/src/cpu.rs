@@ -13,10 +13,24 @@ use sawmill_abi::PAGE_SIZE;
 use sawmill_logic::arena::Ref;
 use sawmill_logic::platform::{Exit, Platform, Registers};
 
+/// Where a vCPU's last call went, good as long as `Run::epoch` is the kernel's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route {
+    /// Selector of the portal.
+    pub selector: u64,
+    /// The server's vCPU on this CPU.
+    pub server: Ref<Vcpu>,
+    pub badge: u64,
+    pub budget_ticks: u64,
+}
+
 /// A vCPU's registers and hardware.
 pub(crate) struct Run<P: Platform> {
     pub hardware: P::Vcpu,
     pub registers: Registers,
+    /// The kernel's epoch when this vCPU was last prepared for entry: its translations are good if it is still that.
+    pub epoch: u64,
+    pub route: Option<Route>,
     /// An interrupt window was asked for.
     pub has_window: bool,
 }

@@ -55,7 +55,7 @@ impl<P: Platform> State<P> {
         }
         let (partition, index) = (vcpu.partition, u32::from(vcpu.index));
         self.trace(TraceKind::Exit, Some(reference), class as u64, 0);
-        let Run { hardware, registers, has_window } = run;
+        let Run { hardware, registers, has_window, .. } = &mut *run;
         match exit {
             Exit::ExternalInterrupt { .. } | Exit::Kicked | Exit::DeadlineReached => {}
             Exit::InterruptWindow => {
@@ -66,7 +66,12 @@ impl<P: Platform> State<P> {
                 let level = hardware.privilege_level();
                 hardware.advance();
                 if level == 0 {
+                    let selector = registers.rbx;
+                    let is_call = registers.rax == Hypercall::PortalCall as u64;
                     self.hypercall(&Caller { vcpu: reference, partition }, registers, copy);
+                    if is_call {
+                        run.route = self.route(reference, selector);
+                    }
                 } else {
                     registers.rax = Status::NotPrivileged as u64;
                 }

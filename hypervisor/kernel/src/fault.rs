@@ -65,6 +65,7 @@ impl<P: Platform> State<P> {
             return;
         }
         partition.condition = Condition::Parked;
+        self.epoch += 1;
         for vcpu in partition.vcpus.into_iter().flatten() {
             self.leave_calls(vcpu);
             self.stop_vcpu(vcpu);

@@ -5,9 +5,10 @@
 //! `Calling(s)` exactly when it is in `s.callers` or `s.serving` names it; a
 //! vCPU is `Receiving` only with `serving == Nobody` and no caller queued.
 
+use crate::cpu::Route;
 use crate::event::PortalBit;
 use crate::hypercall::{Answer, Arguments};
-use crate::limits::{CPUS, VCPUS};
+use crate::limits::VCPUS;
 use crate::lookup::Caller;
 use crate::partition::{Condition, Handler};
 use crate::portal::Portal;
@@ -69,9 +70,6 @@ impl<P: Platform> State<P> {
         if self.is_waiting_for(server, caller) {
             return Err(Status::Busy);
         }
-        if let Some(place) = self.portals.get_mut(portal).and_then(|portal| portal.known_servers.get_mut(here % CPUS)) {
-            *place = Some(server);
-        }
         let vcpu = self.vcpus.get_mut(caller).ok_or(Status::BadSelector)?;
         vcpu.activity = Activity::Calling(server);
         vcpu.call = call;
@@ -86,6 +84,18 @@ impl<P: Platform> State<P> {
             self.signal(server, EVENT_PORTAL);
         }
         Ok(())
+    }
+
+    /// Finds what `fast.rs` may remember of the call that a vCPU has just begun.
+    pub(crate) fn route(&self, caller: Ref<Vcpu>, selector: u64) -> Option<Route> {
+        let vcpu = self.vcpus.get(caller)?;
+        let Activity::Calling(server) = vcpu.activity else { return None };
+        let Object::Portal(portal) = self.capabilities.select(vcpu.partition.index(), selector)?.object else {
+            return None;
+        };
+        let budget_ticks = self.portals.get(portal)?.budget_ticks;
+        let is_here = self.vcpus.get(server)?.cpu == vcpu.cpu;
+        is_here.then_some(Route { selector, server, badge: vcpu.call.badge, budget_ticks })
     }
 
     /// Whether `server` is `caller` or is in a call that ends at it.

@@ -5,11 +5,9 @@
 //! find an empty slot; what it costs moves to whoever paid for the server.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::limits::CPUS;
 use crate::lookup::Caller;
 use crate::partition::Partition;
 use crate::state::{Decoded, Object, State};
-use crate::vcpu::Vcpu;
 use sawmill_abi::object::RIGHT_PARTITION_GRANT;
 use sawmill_abi::status::Status;
 use sawmill_logic::arena::Ref;
@@ -22,8 +20,6 @@ pub(crate) struct Portal {
     pub payer: Ref<Partition>,
     /// Ticks that a call may take; 0 = any.
     pub budget_ticks: u64,
-    /// For the fast path: the server's vCPU on each CPU, as the last queued call found it.
-    pub known_servers: [Option<Ref<Vcpu>>; CPUS],
 }
 
 impl<P: Platform> State<P> {
@@ -35,7 +31,7 @@ impl<P: Platform> State<P> {
         }
         self.charge_object(server)?;
         let budget_ticks = time::ticks_of_ns(arguments.words[0], self.platform.tsc_khz());
-        let portal = Portal { server, payer: server, budget_ticks, known_servers: [None; CPUS] };
+        let portal = Portal { server, payer: server, budget_ticks };
         let Ok(reference) = self.portals.insert(portal) else { return Err(Status::NoSlot) };
         Ok(Answer::value(self.name_object(at, Object::Portal(reference))))
     }

@@ -122,7 +122,7 @@ impl<P: Platform> Kernel<P> {
             vcpu.attention = upcall;
             if todo & attention::TAKE != 0 {
                 let hardware = state.hardware.get_mut(reference.index())?.take()?;
-                let run = Run { hardware, registers: Registers::default(), has_window: false };
+                let run = Run { hardware, registers: Registers::default(), epoch: 0, route: None, has_window: false };
                 *local.slots.get_mut(reference.index())? = Some(run);
             }
             let run = local.run(reference)?;
@@ -145,6 +145,11 @@ impl<P: Platform> Kernel<P> {
             }
         }
         local.renew_translations(state, partition.index());
+        let run = local.run(reference)?;
+        if run.epoch != state.epoch {
+            run.epoch = state.epoch;
+            run.route = None;
+        }
         // Stored under the big lock: whoever takes translations away later sees it (`shoot_down`).
         self.running[local.cpu % CPUS].store(partition.index() as u32 + 1, Ordering::SeqCst);
         Some(())

@@ -103,6 +103,8 @@ pub(crate) struct State<P: Platform> {
     pub hardware: [Option<P::Vcpu>; VCPUS],
     /// Changes whenever a translation of the partition is taken away; by arena index.
     pub ept_generations: [u32; PARTITIONS],
+    /// Changes whenever an object, a capability or a translation goes: what the IPC path remembers is void then.
+    pub epoch: u64,
     /// Partitions (bits) whose old translations some CPU may still use.
     pub shootdown: u32,
     /// Partitions (bits) that are being destroyed.
@@ -143,6 +145,7 @@ impl<P: Platform> State<P> {
             cpus: [const { CpuState::new() }; CPUS],
             hardware: [const { None }; VCPUS],
             ept_generations: [0; PARTITIONS],
+            epoch: 1,
             shootdown: 0,
             dying: 0,
             root: None,

@@ -6,19 +6,32 @@
 //! guards every arena.
 
 use core::marker::PhantomData;
+use core::num::NonZeroU64;
 
-/// Name of an object in an arena of `T`.
+/// Name of an object in an arena of `T`: generation and index in one word, so that it moves in one instruction.
 pub struct Ref<T> {
-    index: u16,
-    generation: u32,
+    /// Generation << 16 | index. Generations start at 1.
+    word: NonZeroU64,
     kind: PhantomData<fn() -> T>,
 }
 
+const INDEX: u64 = 0xffff;
+
 impl<T> Ref<T> {
+    fn new(index: usize, generation: u64) -> Option<Self> {
+        let word = NonZeroU64::new(generation << 16 | index as u64 & INDEX)?;
+        Some(Ref { word, kind: PhantomData })
+    }
+
     /// Position in the arena, for tables that run parallel to it.
-    #[inline]
+    #[inline(always)]
     pub fn index(self) -> usize {
-        usize::from(self.index)
+        (self.word.get() & INDEX) as usize
+    }
+
+    #[inline(always)]
+    fn generation(self) -> u64 {
+        self.word.get() >> 16
     }
 }
 
@@ -32,18 +45,18 @@ impl<T> Copy for Ref<T> {}
 impl<T> PartialEq for Ref<T> {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.index == other.index && self.generation == other.generation
+        self.word == other.word
     }
 }
 impl<T> Eq for Ref<T> {}
 impl<T> core::fmt::Debug for Ref<T> {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(formatter, "{}.{}", self.index, self.generation)
+        write!(formatter, "{}.{}", self.index(), self.generation())
     }
 }
 
 struct Slot<T> {
-    generation: u32,
+    generation: u64,
     value: Option<T>,
 }
 
@@ -63,7 +76,7 @@ impl<T, const N: usize> Arena<T, N> {
     /// Creates an empty arena.
     pub const fn new() -> Self {
         assert!(N <= u16::MAX as usize);
-        Arena { slots: [const { Slot { generation: 0, value: None } }; N], used: 0 }
+        Arena { slots: [const { Slot { generation: 1, value: None } }; N], used: 0 }
     }
 
     /// Number of objects in it.
@@ -85,7 +98,7 @@ impl<T, const N: usize> Arena<T, N> {
     pub fn next(&self) -> Option<Ref<T>> {
         let index = self.slots.iter().position(|slot| slot.value.is_none())?;
         let generation = self.slots.get(index)?.generation;
-        Some(Ref { index: index as u16, generation, kind: PhantomData })
+        Ref::new(index, generation)
     }
 
     /// Inserts an object; gives it back when the arena is full.
@@ -104,11 +117,11 @@ impl<T, const N: usize> Arena<T, N> {
     /// Takes an object out; all references to it become stale.
     pub fn remove(&mut self, reference: Ref<T>) -> Option<T> {
         let slot = self.slots.get_mut(reference.index())?;
-        if slot.generation != reference.generation {
+        if slot.generation != reference.generation() {
             return None;
         }
         let value = slot.value.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation = slot.generation + 1;
         self.used -= 1;
         Some(value)
     }
@@ -117,23 +130,30 @@ impl<T, const N: usize> Arena<T, N> {
     #[inline(always)]
     pub fn get(&self, reference: Ref<T>) -> Option<&T> {
         let slot = self.slots.get(reference.index())?;
-        if slot.generation == reference.generation { slot.value.as_ref() } else { None }
+        if slot.generation == reference.generation() { slot.value.as_ref() } else { None }
     }
 
     /// Returns the object, unless it was removed.
     #[inline(always)]
     pub fn get_mut(&mut self, reference: Ref<T>) -> Option<&mut T> {
         let slot = self.slots.get_mut(reference.index())?;
-        if slot.generation == reference.generation { slot.value.as_mut() } else { None }
+        if slot.generation == reference.generation() { slot.value.as_mut() } else { None }
     }
 
     /// Returns two different objects at once.
     #[inline(always)]
     pub fn get_pair_mut(&mut self, first: Ref<T>, second: Ref<T>) -> Option<(&mut T, &mut T)> {
         let [one, two] = self.slots.get_disjoint_mut([first.index(), second.index()]).ok()?;
-        if one.generation != first.generation || two.generation != second.generation {
+        if one.generation != first.generation() || two.generation != second.generation() {
             return None;
         }
+        Some((one.value.as_mut()?, two.value.as_mut()?))
+    }
+
+    /// Returns two different objects that are known to exist, without looking at their generations.
+    #[inline(always)]
+    pub fn live_pair_mut(&mut self, first: Ref<T>, second: Ref<T>) -> Option<(&mut T, &mut T)> {
+        let [one, two] = self.slots.get_disjoint_mut([first.index(), second.index()]).ok()?;
         Some((one.value.as_mut()?, two.value.as_mut()?))
     }
 
@@ -141,7 +161,7 @@ impl<T, const N: usize> Arena<T, N> {
     pub fn iter(&self) -> impl Iterator<Item = (Ref<T>, &T)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let value = slot.value.as_ref()?;
-            Some((Ref { index: index as u16, generation: slot.generation, kind: PhantomData }, value))
+            Some((Ref::new(index, slot.generation)?, value))
         })
     }
 
@@ -149,7 +169,7 @@ impl<T, const N: usize> Arena<T, N> {
     pub fn find_from(&self, start: usize, mut is_wanted: impl FnMut(&T) -> bool) -> Option<Ref<T>> {
         self.slots.iter().enumerate().skip(start).find_map(|(index, slot)| {
             let value = slot.value.as_ref()?;
-            is_wanted(value).then_some(Ref { index: index as u16, generation: slot.generation, kind: PhantomData })
+            if is_wanted(value) { Ref::new(index, slot.generation) } else { None }
         })
     }
 }

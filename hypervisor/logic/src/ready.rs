@@ -36,7 +36,7 @@ impl<T: Copy + PartialEq, const N: usize> ReadyQueues<T, N> {
     /// Whether somebody with a priority above this one is ready.
     #[inline(always)]
     pub fn has_above(&self, priority: u8) -> bool {
-        (u32::from(self.mask) >> priority) > 1
+        self.mask != 0 && (u32::from(self.mask) >> priority) > 1
     }
 
     /// Whether somebody with this priority or a higher one is ready.
