@@ -237,6 +237,11 @@ pub fn device_config_write(device: Selector, offset: u64, width: u64, value: u64
     done(Hypercall::DeviceConfigWrite, device, &[offset, width, value])
 }
 
+/// Chooses what is traced: a mask of 1 << `TraceKind`.
+pub fn trace_control(mask: u64) -> Result<()> {
+    done(Hypercall::TraceControl, MACHINE, &[mask])
+}
+
 /// Copies trace entries out: how many, the new cursor, how many were lost.
 pub fn trace_read(cpu: u64, cursor: u64, page: &Shared<TracePage>) -> Result<(u64, u64, u64)> {
     let it = call(Hypercall::TraceRead, MACHINE, &[cpu, cursor, page.gpa()])?;

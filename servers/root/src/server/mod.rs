@@ -59,6 +59,7 @@ fn set_up(mut windows: Windows) -> Result<Root, Failure> {
     }
     let (free, confined) = (info.free_pages >> 8, if info.has_iommu == 0 { "no IOMMU" } else { "IOMMU" });
     println!("{} CPUs, TSC {} MHz, {free} MiB free, {confined}", info.cpu_count, info.tsc_khz / 1000);
+    record::begin(&info);
     let module = description::module(&info, description::SYSTEM_MODULE)?;
     let system = {
         let pages = module.size_bytes.div_ceil(PAGE_SIZE);

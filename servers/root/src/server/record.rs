@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Writes counters and trace rings to the console, if the boot option `trace=on` asks for them.
+//! Writes counters to the console at the end of a run, and with the boot option `trace=on` the trace rings, too.
 //!
-//! Lines: `STATISTICS partition vcpu exits... run_tsc calls served injections` and
+//! The boot option `statistics=on` gives the counters alone.
+//!
+//! Lines: `MEMORY partition region-pages kernel-frames`, `STATISTICS partition vcpu exits... run_tsc calls served injections` and
 //! `TRACE cpu tsc kind who a b`, numbers but for the name in hexadecimal.
 
+use sawmill_abi::machine::RootInfo;
 use sawmill_abi::statistics::{PartitionStatistics, VcpuStatistics};
 use sawmill_abi::trace::TraceEntry;
 use sawmill_root::names;
@@ -25,12 +28,30 @@ static STATISTICS: Shared<PartitionStatistics> = Shared::new(PartitionStatistics
 });
 static TRACE: Shared<TracePage> = Shared::new(TracePage([TraceEntry { tsc: 0, kind: 0, who: 0, a: 0, b: 0 }; TRACE_ENTRIES]));
 
+/// Everything that can be traced.
+const TRACE_ALL: u64 = !0;
+
+fn has_option(info: &RootInfo, wanted: &str) -> bool {
+    names::unpadded(&info.command_line).split_ascii_whitespace().any(|option| option == wanted)
+}
+
+/// Starts what is to be recorded.
+pub fn begin(info: &RootInfo) {
+    if has_option(info, "trace=on")
+        && let Err(status) = calls::trace_control(TRACE_ALL)
+    {
+        println!("tracing cannot be turned on: {status:?}");
+    }
+}
+
 /// Writes the records.
 pub fn write(root: &Root) {
-    let options = names::unpadded(&root.info.command_line);
-    if !options.split_ascii_whitespace().any(|option| option == "trace=on") {
+    let is_traced = has_option(&root.info, "trace=on");
+    if !is_traced && !has_option(&root.info, "statistics=on") {
         return;
     }
+    // What follows is not part of the run.
+    let _ = calls::trace_control(0);
     for (running, partition) in root.partitions.iter().zip(&root.system.partitions) {
         let Ok(page) = calls::partition_statistics(running.selector, &STATISTICS) else { continue };
         println!("MEMORY {} {:x} {:x}", partition.name, page.region_pages, page.kernel_frames);
@@ -40,7 +61,7 @@ pub fn write(root: &Root) {
             println!("STATISTICS {} {number:x} {exits:x?} {run:x} {calls:x} {served:x} {:x}", partition.name, vcpu.injections);
         }
     }
-    for cpu in 0..root.info.cpu_count {
+    for cpu in (0..root.info.cpu_count).filter(|_| is_traced) {
         write_trace(cpu);
     }
 }
