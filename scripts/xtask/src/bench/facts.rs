@@ -13,18 +13,30 @@ const ROOT_MODE_LINES: f64 = 8000.0;
 const PATCHES: f64 = 15.0;
 const PATCH_LINES: f64 = 400.0;
 const SERVER_MEMORY_MIB: f64 = 48.0;
+const EMPTY_CALL_INSTRUCTIONS: f64 = 300.0;
+const EMPTY_CALL_EXITS: f64 = 2.0;
 
 /// The partition that runs programs; its memory is not overhead.
 const PROGRAMS: &str = "app";
 
+fn fact(what: &str, value: f64, unit: &str, goal: Option<f64>) -> Fact {
+    Fact { what: what.to_owned(), value, unit: unit.to_owned(), goal }
+}
+
+/// Reads what the conformance suite says of an empty call: `empty call: N instructions, M exits`.
+pub fn empty_call(log: &str) -> Vec<Fact> {
+    let Some((_, said)) = log.lines().find_map(|line| line.split_once("empty call: ")) else { return Vec::new() };
+    let mut numbers = said.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse::<f64>().ok());
+    let (Some(instructions), Some(exits)) = (numbers.next(), numbers.next()) else { return Vec::new() };
+    let what = "Empty portal call and reply";
+    vec![
+        fact(what, instructions, "instructions", Some(EMPTY_CALL_INSTRUCTIONS)),
+        fact(what, exits, "exits", Some(EMPTY_CALL_EXITS)),
+    ]
+}
+
 /// Collects the facts; `log` is what all partitions said in a run.
 pub fn collect(repository: &Path, log: &str) -> Result<Vec<Fact>> {
-    let fact = |what: &str, value: f64, unit: &str, goal: Option<f64>| Fact {
-        what: what.to_owned(),
-        value,
-        unit: unit.to_owned(),
-        goal,
-    };
     let patches = lines::patches(repository)?;
     let mut facts = vec![
         fact("Code in root mode", lines::root_mode(repository)? as f64, "lines", Some(ROOT_MODE_LINES)),

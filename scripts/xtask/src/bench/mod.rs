@@ -31,13 +31,16 @@ use crate::command::Tool;
 use crate::progress::{self, Phase};
 use crate::{linux, paths};
 
+/// The case that the conformance suite measures, not the program: what a call costs without Linux around it.
+const EMPTY_CALL: &str = "portal-call";
+
 /// Options of `bench`.
 #[derive(Args, Debug)]
 pub struct Options {
     /// Machine that both systems run on.
     #[arg(long, value_enum, default_value = "bochs")]
     machine: Machine,
-    /// Cases to run, by name (`sawmill-bench --list`); all when left out.
+    /// Cases to run, by name (`sawmill-bench --list`, and portal-call); all when left out.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     only: Vec<String>,
     /// Timed runs per case.
@@ -76,6 +79,15 @@ enum Machine {
     Bochs,
     /// QEMU/KVM with nested VT-x; figures are measured.
     Qemu,
+}
+
+impl Machine {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bochs => "bochs",
+            Self::Qemu => "qemu",
+        }
+    }
 }
 
 /// Lengths of cases.
@@ -125,18 +137,26 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 
     let mut results = compare_logs(options, &stock_log, &ours)?;
     results.facts = facts::collect(&paths::repository(), &ours.system)?;
+    if is_wanted(options, EMPTY_CALL) && options.our_log.is_none() {
+        let log = conformance_log(options, &scratch)?;
+        std::fs::write(out.join("conformance.log"), &log)?;
+        results.facts.extend(facts::empty_call(&log));
+    }
     write_reports(&results, &accepted, &out)?;
     print!("{}", markdown::render(&results, &accepted));
     progress::note(&format!("reports in {}", out.display()));
     if !options.check {
         return Ok(ExitCode::SUCCESS);
     }
-    let is_wanted = |case: &str| options.only.is_empty() || options.only.iter().any(|name| name == case);
-    let violations = accepted.violations(&results.rows, is_wanted);
+    let violations = accepted.violations(&results.rows, |case| is_wanted(options, case));
     for violation in &violations {
         eprintln!("bad  {violation}");
     }
     Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn is_wanted(options: &Options, case: &str) -> bool {
+    options.only.is_empty() || options.only.iter().any(|name| name == case)
 }
 
 fn program_arguments(options: &Options) -> Vec<String> {
@@ -189,9 +209,8 @@ fn our_log(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) ->
     let (disk, system) = (scratch.join("ours.ext2"), scratch.join("system.log"));
     std::fs::copy(image.context("no image was made")?, &disk)?;
     let phase = Phase::start("the multiserver");
-    let machine = if options.machine == Machine::Qemu { "qemu" } else { "bochs" };
     let output = Command::new(std::env::current_exe()?)
-        .args(["run", "--machine", machine, "--disk"])
+        .args(["run", "--machine", options.machine.name(), "--disk"])
         .arg(&disk)
         .arg("--log")
         .arg(&system)
@@ -209,6 +228,22 @@ fn our_log(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) ->
     }
     let system = std::fs::read(&system).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     Ok(OurLog { output: String::from_utf8_lossy(&output.stdout).replace('\r', ""), system, failure })
+}
+
+/// What the conformance partitions say; empty when they do not run.
+fn conformance_log(options: &Options, scratch: &paths::Scratch) -> Result<String> {
+    let log = scratch.join("conformance.log");
+    let phase = Phase::start("the conformance suite");
+    let output = Command::new(std::env::current_exe()?)
+        .args(["run", "--machine", options.machine.name(), "--system"])
+        .arg(paths::repository().join("servers/conformance.toml"))
+        .arg("--log")
+        .arg(&log)
+        .args(["--timeout", &limit(options).as_secs().to_string()])
+        .stdin(Stdio::null())
+        .output()?;
+    phase.done(&output.status.to_string());
+    Ok(std::fs::read(&log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
 }
 
 /// The line of a failed run's standard error that says most.

@@ -78,6 +78,15 @@ fn facts_have_their_limits() {
 }
 
 #[test]
+fn the_conformance_suite_s_figure_is_read() {
+    let facts =
+        facts::empty_call("[suite] ok x\n[suite] empty call: 271 instructions, 2 exits (150 there, 121 back)\n");
+    let values: Vec<_> = facts.iter().map(|fact| (fact.value, fact.goal)).collect();
+    assert_eq!(values, [(271.0, Some(300.0)), (2.0, Some(2.0))]);
+    assert!(facts::empty_call("empty call: none\n").is_empty());
+}
+
+#[test]
 fn unknown_exits_are_confessed() {
     let results = compared(STOCK);
     assert!(results.notes.iter().any(|note| note.contains("told no VM exits")));
