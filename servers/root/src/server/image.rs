@@ -25,6 +25,13 @@ struct Target<'a> {
 
 impl Target<'_> {
     fn write(&mut self, gpa: u64, bytes: &[u8]) -> Result<(), Failure> {
+        // A segment may be all .bss: its memory is zero already.
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
         memory::with(self.place, self.region, self.bytes, gpa, bytes.len() as u64, |window, offset| {
             window.write(offset, bytes)
         })
