@@ -133,6 +133,7 @@ static void __init apic_get_config(unsigned int early)
 	/* Keeps init_apic_mappings() from looking for a real one. */
 	smp_found_config = 1;
 	boot_cpu_physical_apicid = 0;
+	boot_cpu_apic_version = APIC_VERSION_VALUE;
 	for (cpu = 0; cpu < sawmill_info->vcpu_count; cpu++) {
 		generic_processor_info(cpu, APIC_VERSION_VALUE);
 		/* Else Linux deals them out over all nodes, the pool too. */

@@ -7,6 +7,7 @@
  * linux-glue/fbuf/pool_node.c.
  */
 #include <linux/init.h>
+#include <linux/memblock.h>
 #include <asm/e820/api.h>
 #include <asm/x86_init.h>
 #include <sawmill/pool.h>
@@ -48,6 +49,8 @@ static void __init memory_add_pool(void)
 				E820_TYPE_RAM);
 		e820__update_table(e820_table);
 		sawmill_pool_set(connection->pool_gpa, connection->pool_bytes);
+		/* Linux's hash tables need not be spread over both nodes. */
+		hashdist = 0;
 		return;
 	}
 }
