@@ -61,6 +61,8 @@ fn split(whole: &Piece, bytes: &[u8], pieces: &mut Vec<Piece>) {
     while start < bytes.len() || start == 0 {
         let hole = next_hole(bytes, start);
         let (end, next) = hole.unwrap_or((bytes.len(), bytes.len()));
+        // A piece keeps some bytes even of a hole: loaders need not know segments without any.
+        let end = end.max((start + ALIGNMENT).min(bytes.len()));
         let memory_end = if next == bytes.len() { whole.memory_bytes } else { next as u64 };
         pieces.push(Piece {
             offset: whole.offset + start,
@@ -153,6 +155,13 @@ mod tests {
         bytes.extend(vec![0; 0x10000]);
         bytes.extend(vec![2; 0x100]);
         assert_eq!(pieces(&bytes, 0x20000), [(0, 0x2000, 0x12000), (0x12000, 0x100, 0x20000 - 0x12000)]);
+    }
+
+    #[test]
+    fn a_hole_at_the_beginning_keeps_a_few_bytes() {
+        let mut bytes = vec![0_u8; 0x8000];
+        bytes.extend(vec![1; 0x10]);
+        assert_eq!(pieces(&bytes, 0x9000), [(0, 16, 0x8000), (0x8000, 0x10, 0x1000)]);
     }
 
     #[test]
