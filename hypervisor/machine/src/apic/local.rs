@@ -119,6 +119,7 @@ pub fn calibrate() {
 ///
 /// A deadline that passed already interrupts at once.
 #[cold]
+#[inline(never)]
 pub fn arm(cpu: &Cpu, deadline: Tsc) {
     cpu.armed_deadline.store(deadline.0, Ordering::Relaxed);
     if deadline == Tsc::NEVER {

@@ -5,14 +5,18 @@
 //! interrupts off, except `kicks`; atomics make that sharing defined.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 
 use super::CPUS_MAX;
 use super::descriptors::{Gdt, Tss};
+use crate::virt::vmx::switch::State;
 
 /// Size of a CPU's stack.
 pub const STACK_SIZE: usize = 28 * 1024;
 const INTERRUPT_STACK_SIZE: usize = 4096;
+
+/// In `Cpu::current_vmcs`: selected, but not to be entered without a switch.
+pub const ONLY_SELECTED: u64 = 1;
 
 /// A CPU's own variables.
 #[repr(C)]
@@ -29,14 +33,17 @@ pub struct Cpu {
     pub apic_id: AtomicU32,
     /// Vectors that arrived in `idle`, one bit each.
     pub pending: [AtomicU64; 4],
-    /// VMCS that field accesses mean here; 0 = none.
-    pub selected_vmcs: AtomicU64,
-    /// The same if all registers of its vCPU are loaded too, so that it can be entered at once; else 0.
-    pub running_vmcs: AtomicU64,
+    /// VMCS that field accesses mean here; 0 = none. Plus [`ONLY_SELECTED`] while its vCPU's other registers are not
+    /// loaded, so that it cannot be entered at once.
+    pub current_vmcs: AtomicU64,
     /// What the timer is armed for; `u64::MAX` = off.
     pub armed_deadline: AtomicU64,
-    /// Switch state of the vCPU whose MSRs are loaded; 0 = none. See `virt::vmx::switch`.
-    pub loaded_state: AtomicU64,
+    /// State whose registers are loaded: a vCPU's, or `no_state`.
+    pub loaded_state: AtomicPtr<State>,
+    /// Stands in when no vCPU's registers are loaded.
+    pub no_state: State,
+    /// Counts changes of the two owners below: a vCPU that saw the same count has what it had.
+    pub lazy_epoch: AtomicU64,
     /// State frame of the vCPU whose FPU registers are loaded; 0 = none.
     pub extended_state_owner: AtomicU64,
     /// State frame of the vCPU whose system-call MSRs are loaded; 0 = none.
@@ -77,10 +84,11 @@ static AREAS: Areas = Areas(
                 index: AtomicU32::new(0),
                 apic_id: AtomicU32::new(0),
                 pending: [const { AtomicU64::new(0) }; 4],
-                selected_vmcs: AtomicU64::new(0),
-                running_vmcs: AtomicU64::new(0),
+                current_vmcs: AtomicU64::new(0),
                 armed_deadline: AtomicU64::new(0),
-                loaded_state: AtomicU64::new(0),
+                loaded_state: AtomicPtr::new(core::ptr::null_mut()),
+                no_state: State::new(),
+                lazy_epoch: AtomicU64::new(0),
                 extended_state_owner: AtomicU64::new(0),
                 system_call_owner: AtomicU64::new(0),
                 is_up: AtomicBool::new(false),

@@ -133,6 +133,7 @@ pub fn load(index: usize) {
     let this = core::ptr::from_ref(cpu) as u64;
     cpu.this.store(this, core::sync::atomic::Ordering::Relaxed);
     cpu.index.store(index as u32, core::sync::atomic::Ordering::Relaxed);
+    cpu.loaded_state.store((&raw const cpu.no_state).cast_mut(), core::sync::atomic::Ordering::Relaxed);
     msr::write(x86::msr::IA32_GS_BASE, this);
 }
 

@@ -87,6 +87,9 @@ pub fn check() -> Result<Features, &'static str> {
     if !basic.has_xsave() {
         return Err("no XSAVE (floating-point registers could not be switched)");
     }
+    if !cpuid.get_extended_feature_info().is_some_and(|features| features.has_fsgsbase()) {
+        return Err("no FSGSBASE (the GS bases of guests could not be switched fast enough)");
+    }
     if !basic.has_msr() || !basic.has_pat() || !basic.has_fxsave_fxstor() {
         return Err("a processor too old: no MSRs, PAT or FXSAVE");
     }

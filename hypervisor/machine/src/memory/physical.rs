@@ -33,6 +33,11 @@ fn is_reachable(at: u64, length: u64) -> bool {
     })
 }
 
+/// Whether an address is that of a whole page that was handed out.
+pub fn is_page(at: Hpa) -> bool {
+    at.0 % PAGE_SIZE == 0 && is_reachable(at.0, PAGE_SIZE)
+}
+
 /// Returns the word at an address, if it is aligned and was handed out.
 #[inline]
 fn word(at: Hpa) -> Option<&'static AtomicU64> {
@@ -73,7 +78,7 @@ pub fn swap(at: Hpa, value: u64) -> u64 {
 
 /// Fills a page with zeros.
 pub fn zero_page(at: Hpa) {
-    if at.0 % PAGE_SIZE != 0 || !is_reachable(at.0, PAGE_SIZE) {
+    if !is_page(at) {
         return;
     }
     // SAFETY: (1) the whole page was handed out (checked above) and is identity mapped; (2) `rep stosq` touches

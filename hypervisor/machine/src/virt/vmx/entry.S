@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # VM entry and exit: general-purpose registers only.
 #
-# vmx_enter: called by inline assembly that declares all registers but RBX,
-# RBP and RSP as clobbered. In: RDI = Registers, RSI = 0 to launch, else
-# resume. Out: RAX = 0 after a VM exit, 1 when the entry instruction failed.
+# vmx_launch, vmx_resume: called by inline assembly that declares all
+# registers but RBX, RBP and RSP as clobbered. In: RDI = Registers, RSI =
+# where the caller keeps the stub to call; vmx_launch puts vmx_resume there.
+# Out: RAX = exit reason, or -1 when the entry instruction failed.
 # vmx_exit: HOST_RIP. HOST_RSP points between the two words of this CPU's
 # `exit_frame`: RDI is pushed into the first, the second holds `Registers`.
 
-.section .text.vmx, "ax"
-.balign 16
-.global vmx_enter
-vmx_enter:
+.macro VMX_ENTER instruction
     push rbx
     push rbp
     mov gs:[{root_stack}], rsp
     mov gs:[{exit_frame} + 8], rdi
-    test esi, esi
     mov rax, [rdi + {rax}]
     mov rbx, [rdi + {rbx}]
     mov rcx, [rdi + {rcx}]
@@ -31,16 +28,26 @@ vmx_enter:
     mov r14, [rdi + {r14}]
     mov r15, [rdi + {r15}]
     mov rdi, [rdi + {rdi}]
-    jz 1f
-    vmresume
-    jmp 2f
-1:  vmlaunch
-2:  mov eax, 1                      # still root mode: the entry failed
+    \instruction
+    mov rax, -1                     # still root mode: the entry failed
     pop rbp
     pop rbx
     ret
+.endm
 
-.balign 16
+.section .text.vmx, "ax"
+.balign 64
+.global vmx_launch
+vmx_launch:
+    lea rax, [rip + vmx_resume]
+    mov [rsi], rax
+    VMX_ENTER vmlaunch
+
+.balign 64
+vmx_resume:
+    VMX_ENTER vmresume
+
+.balign 64
 .global vmx_exit
 vmx_exit:
     push rdi
@@ -61,7 +68,8 @@ vmx_exit:
     mov [rdi + {r15}], r15
     pop qword ptr [rdi + {rdi}]
     mov rsp, gs:[{root_stack}]
-    xor eax, eax
+    mov eax, {exit_reason}
+    vmread rax, rax
     pop rbp
     pop rbx
     ret

@@ -91,7 +91,7 @@ pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64
         RDPMC => vcpu.inject_general_protection(),
         GETSEC | VMCLEAR..=VMXON | MWAIT | MONITOR | INVEPT | INVVPID | VMFUNC => vcpu.inject_invalid_opcode(),
         DEBUG_REGISTER | RDMSR | WRMSR | XSETBV => {
-            let Some(state) = vcpu.state() else { return unknown };
+            let state = vcpu.state();
             match basic {
                 DEBUG_REGISTER => debug_registers::access(vcpu, state, registers),
                 RDMSR => {
@@ -156,7 +156,7 @@ fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>) -> Option<Exit> 
             None
         }
         INVALID_OPCODE => {
-            if !system_calls::take_over(vcpu, cpu, vcpu.state()?) {
+            if !system_calls::take_over(vcpu, cpu, vcpu.state()) {
                 vcpu.inject_invalid_opcode();
             }
             None
@@ -167,10 +167,10 @@ fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>) -> Option<Exit> 
                 vcpu.inject_exception(DEVICE_NOT_AVAILABLE, false);
                 return None;
             }
-            let (shared, state) = (super::shared()?, vcpu.state()?);
-            let xcr0 = state.xcr0();
-            extended_state::take_over(cpu, vcpu.state_frame(), shared.extended_state_mask, xcr0);
+            let xcr0 = vcpu.state().xcr0();
+            extended_state::take_over(cpu, vcpu.state_frame(), super::shared()?.extended_state_mask, xcr0);
             vcpu.is_extended_state_loaded = true;
+            vcpu.note_take_over(cpu);
             instructions::write(GUEST_CR0, instructions::read(GUEST_CR0) & !control_registers::TS);
             None
         }

@@ -49,6 +49,7 @@ core::arch::global_asm!(
     r13 = const offset_of!(Registers, r13),
     r14 = const offset_of!(Registers, r14),
     r15 = const offset_of!(Registers, r15),
+    exit_reason = const fields::EXIT_REASON.0,
 );
 
 /// Longest time that a guest runs without an exit.
@@ -92,6 +93,7 @@ pub fn shared() -> Option<&'static Shared> {
 /// A sentence when the processor refuses, although it passed the requirement check.
 pub fn enable_processor(index: usize) -> Result<(), &'static str> {
     const VMXE: u64 = 1 << 13;
+    const FSGSBASE: u64 = 1 << 16;
     const OSXSAVE: u64 = 1 << 18;
     let control = msr::read(IA32_FEATURE_CONTROL);
     if control & requirements::FEATURE_CONTROL_LOCKED == 0 {
@@ -100,7 +102,7 @@ pub fn enable_processor(index: usize) -> Result<(), &'static str> {
     }
     let cr0 = (msr::cr0() | msr::read(IA32_VMX_CR0_FIXED0)) & (msr::read(IA32_VMX_CR0_FIXED1) | 0xffff_ffff_0000_0000);
     msr::set_cr0(cr0);
-    let cr4 = (msr::cr4() | VMXE | OSXSAVE | msr::read(IA32_VMX_CR4_FIXED0)) & msr::read(IA32_VMX_CR4_FIXED1);
+    let cr4 = (msr::cr4() | VMXE | FSGSBASE | OSXSAVE | msr::read(IA32_VMX_CR4_FIXED0)) & msr::read(IA32_VMX_CR4_FIXED1);
     msr::set_cr4(cr4);
     let region = area::vmxon_region(index);
     // SAFETY: the page belongs to this CPU and is not in use yet.

@@ -44,6 +44,7 @@ pub fn take_over(vcpu: &mut Vcpu, cpu: &Cpu, state: &State) -> bool {
     }
     instructions::write(GUEST_IA32_EFER, instructions::read(GUEST_IA32_EFER) | SCE);
     vcpu.are_system_calls_loaded = true;
+    vcpu.note_take_over(cpu);
     true
 }
 

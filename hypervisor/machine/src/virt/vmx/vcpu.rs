@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering;
 use sawmill_logic::platform::{CpuIndex, EntryState, Exit, HardwareError, Hpa, Registers, Tsc, VcpuHardware};
 
 use super::fields::{
-    CR4_SHADOW, ENTRY_ERROR_CODE, ENTRY_INSTRUCTION_LENGTH, ENTRY_INTERRUPTION, EXIT_REASON, GUEST_CR4,
+    CR4_SHADOW, ENTRY_ERROR_CODE, ENTRY_INSTRUCTION_LENGTH, ENTRY_INTERRUPTION, GUEST_CR0, GUEST_CR4,
     GUEST_INTERRUPTIBILITY, GUEST_RFLAGS, GUEST_RIP, GUEST_SS_ACCESS, INSTRUCTION_LENGTH, IO_BITMAP_A, IO_BITMAP_B,
     PRIMARY_CONTROLS,
 };
@@ -20,10 +20,18 @@ use super::setup::{self, Identity};
 use super::switch::{self, State};
 use super::{bitmaps, control_registers, controls, exit, extended_state, system_calls};
 use crate::apic::local;
-use crate::cpu::area::{self, Cpu};
+use crate::cpu::area::{self, Cpu, ONLY_SELECTED};
+use crate::memory::physical;
 
 /// Frames of a vCPU: VMCS, and switched plus extended state.
 pub const FRAMES: usize = 2;
+
+/// What `run` returns when the entry instruction failed; no exit reason looks so.
+const NOT_ENTERED: u64 = u64::MAX;
+
+unsafe extern "C" {
+    static vmx_launch: u8;
+}
 
 /// Blocking by STI and by MOV SS.
 const BLOCKED_FOR_ONE_INSTRUCTION: u64 = 3;
@@ -43,10 +51,12 @@ enum Phase {
 /// The hardware half of a vCPU.
 pub struct Vcpu {
     vmcs: u64,
-    state: u64,
+    state: &'static State,
+    /// `vmx_launch`, which replaces it, or `vmx_resume`.
+    entry_stub: u64,
+    /// `Cpu::lazy_epoch` when the two flags below were last compared with the owners.
+    lazy_epoch: u64,
     phase: Phase,
-    /// 1 once it was in the guest: resume rather than launch.
-    is_launched: u32,
     /// CR0.TS is clear in the VMCS: valid only while this CPU's extended state is this vCPU's.
     pub(super) is_extended_state_loaded: bool,
     /// EFER.SCE may be set in the VMCS: valid only while this CPU's system-call MSRs are this vCPU's.
@@ -70,17 +80,22 @@ impl Vcpu {
     /// When the frames are too few or VT-x is not initialized.
     pub fn new(cpu: CpuIndex, ept_root: Hpa, vpid: u16, frames: &[Hpa]) -> Result<Vcpu, HardwareError> {
         let (Some(shared), &[vmcs, state]) = (super::shared(), frames) else { return Err(HardwareError) };
-        crate::memory::physical::write(vmcs, shared.revision.into());
+        if !physical::is_page(vmcs) || !physical::is_page(state) {
+            return Err(HardwareError);
+        }
+        physical::write(vmcs, shared.revision.into());
         extended_state::initialize_area(state.0);
-        let fresh = switch::at(state.0).ok_or(HardwareError)?;
+        // SAFETY: (1) a frame that the kernel was given, and gave for this; (2) `retire` forgets it.
+        let fresh = unsafe { switch::in_frame(state.0) };
         fresh.set_xcr0(extended_state::XCR0_RESET);
         fresh.is_system_call_enabled.store(1, Ordering::Relaxed);
         fresh.tag.store(vpid.into(), Ordering::Relaxed);
         Ok(Vcpu {
             vmcs: vmcs.0,
-            state: state.0,
+            state: fresh,
+            entry_stub: (&raw const vmx_launch) as u64,
+            lazy_epoch: u64::MAX,
             phase: Phase::Created,
-            is_launched: 0,
             is_extended_state_loaded: false,
             are_system_calls_loaded: false,
             primary_controls: shared.controls.primary,
@@ -91,30 +106,30 @@ impl Vcpu {
     }
 
     /// Returns the switched state.
-    pub(super) fn state(&self) -> Option<&'static State> {
-        switch::at(self.state)
+    pub(super) fn state(&self) -> &'static State {
+        self.state
     }
 
     /// Address of the frame with the switched state.
     pub(super) fn state_frame(&self) -> u64 {
-        self.state
+        core::ptr::from_ref(self.state) as u64
     }
 
     /// Makes its VMCS the one that field accesses mean.
     #[inline(always)]
     fn select(&self) {
         let cpu = area::current();
-        if cpu.selected_vmcs.load(Ordering::Relaxed) != self.vmcs {
+        if cpu.current_vmcs.load(Ordering::Relaxed) & !ONLY_SELECTED != self.vmcs {
             self.load(cpu);
         }
     }
 
     #[cold]
+    #[inline(never)]
     fn load(&self, cpu: &Cpu) {
         // Fails only for a frame that is no VMCS; then the next entry finds none and says so.
         let is_loaded = instructions::load(self.vmcs).is_ok();
-        cpu.selected_vmcs.store(if is_loaded { self.vmcs } else { 0 }, Ordering::Relaxed);
-        cpu.running_vmcs.store(0, Ordering::Relaxed);
+        cpu.current_vmcs.store(if is_loaded { self.vmcs | ONLY_SELECTED } else { 0 }, Ordering::Relaxed);
     }
 
     /// Brings VMCS and registers in after another vCPU ran here, or was looked at.
@@ -122,34 +137,45 @@ impl Vcpu {
     fn switch_in(&mut self, cpu: &Cpu) -> Result<(), VmxError> {
         if self.phase != Phase::Filled {
             self.fill(cpu)?;
-        } else {
-            instructions::load(self.vmcs)?;
         }
-        cpu.selected_vmcs.store(self.vmcs, Ordering::Relaxed);
-        cpu.running_vmcs.store(self.vmcs, Ordering::Relaxed);
-        if let Some(state) = switch::at(self.state) {
-            switch::switch(cpu, state);
-        }
-        if self.is_extended_state_loaded && cpu.extended_state_owner.load(Ordering::Relaxed) != self.state {
-            self.is_extended_state_loaded = false;
-            let cr0 = instructions::read(super::fields::GUEST_CR0);
-            instructions::write(super::fields::GUEST_CR0, cr0 | control_registers::TS);
-        }
-        if self.are_system_calls_loaded && cpu.system_call_owner.load(Ordering::Relaxed) != self.state {
-            system_calls::revoke(self);
+        instructions::load(self.vmcs)?;
+        cpu.current_vmcs.store(self.vmcs, Ordering::Relaxed);
+        switch::switch(cpu, self.state);
+        if cpu.lazy_epoch.load(Ordering::Relaxed) != self.lazy_epoch {
+            self.compare_owners(cpu);
         }
         Ok(())
     }
 
+    /// Records that this vCPU took registers from another: all others have to compare before they run.
+    pub(super) fn note_take_over(&mut self, cpu: &Cpu) {
+        self.lazy_epoch = cpu.lazy_epoch.fetch_add(1, Ordering::Relaxed) + 1;
+    }
+
+    /// Takes back what somebody else has taken over since this vCPU ran.
     #[cold]
+    #[inline(never)]
+    fn compare_owners(&mut self, cpu: &Cpu) {
+        self.lazy_epoch = cpu.lazy_epoch.load(Ordering::Relaxed);
+        let own = self.state_frame();
+        if self.is_extended_state_loaded && cpu.extended_state_owner.load(Ordering::Relaxed) != own {
+            self.is_extended_state_loaded = false;
+            instructions::write(GUEST_CR0, instructions::read(GUEST_CR0) | control_registers::TS);
+        }
+        if self.are_system_calls_loaded && cpu.system_call_owner.load(Ordering::Relaxed) != own {
+            system_calls::revoke(self);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
     fn fill(&mut self, cpu: &Cpu) -> Result<(), VmxError> {
         let shared = super::shared().ok_or(VmxError::Invalid)?;
         if self.phase == Phase::Retired || !is_canonical(self.entry.rip) {
             return Err(VmxError::Invalid);
         }
         // The frame may have been a VMCS before, on another CPU even: clear it, then make it current.
-        cpu.selected_vmcs.store(0, Ordering::Relaxed);
-        cpu.running_vmcs.store(0, Ordering::Relaxed);
+        cpu.current_vmcs.store(0, Ordering::Relaxed);
         instructions::clear(self.vmcs)?;
         instructions::load(self.vmcs)?;
         setup::fill(shared, cpu, &self.identity, self.entry)?;
@@ -158,23 +184,24 @@ impl Vcpu {
         Ok(())
     }
 
-    /// Enters the guest; false if the instruction failed.
+    /// Enters the guest; returns the exit reason, or `NOT_ENTERED`.
     #[inline(always)]
-    fn run(&mut self, registers: &mut Registers) -> bool {
-        let has_failed: u64;
+    fn run(&mut self, registers: &mut Registers) -> u64 {
+        let reason: u64;
         // SAFETY: (1) the VMCS of this vCPU is current and its host state, filled by `setup`, returns to `vmx_exit`
         // on this CPU, which restores stack, RBX and RBP and comes back here; (2) all other registers are declared
-        // as lost; (3) `registers` is exclusive and outlives the guest's run; (4) guest memory is apart by EPT.
+        // as lost; (3) `registers` is exclusive and outlives the guest's run; (4) guest memory is apart by EPT;
+        // (5) `entry_stub` is one of the two stubs.
         unsafe {
             asm!(
-                "call vmx_enter",
+                "call qword ptr [rsi]",
                 inout("rdi") registers as *mut Registers => _,
-                inout("esi") self.is_launched => _,
-                out("rax") has_failed, out("rcx") _, out("rdx") _, out("r8") _, out("r9") _, out("r10") _,
+                inout("rsi") &raw mut self.entry_stub => _,
+                out("rax") reason, out("rcx") _, out("rdx") _, out("r8") _, out("r9") _, out("r10") _,
                 out("r11") _, out("r12") _, out("r13") _, out("r14") _, out("r15") _,
             );
         }
-        has_failed == 0
+        reason
     }
 
     /// Puts back an event whose delivery the exit interrupted.
@@ -196,6 +223,7 @@ impl Vcpu {
     }
 
     #[cold]
+    #[inline(never)]
     fn entry_failure(&self, error: VmxError) -> Exit {
         crate::log!("VM entry of tag {} failed: {}", self.identity.vpid, error.text());
         let reason = if let VmxError::Failed(number) = error { number } else { 0 };
@@ -214,7 +242,7 @@ impl VcpuHardware for Vcpu {
         const VMCALL: u64 = 18;
         let cpu = area::current();
         loop {
-            if cpu.running_vmcs.load(Ordering::Relaxed) != self.vmcs
+            if cpu.current_vmcs.load(Ordering::Relaxed) != self.vmcs
                 && let Err(error) = self.switch_in(cpu)
             {
                 return self.entry_failure(error);
@@ -224,13 +252,12 @@ impl VcpuHardware for Vcpu {
             if cpu.armed_deadline.load(Ordering::Relaxed) != deadline.0 {
                 local::arm(cpu, deadline);
             }
-            if !self.run(registers) {
-                return self.entry_failure(instructions::last_error());
-            }
-            self.is_launched = 1;
-            let reason = instructions::read(EXIT_REASON);
+            let reason = self.run(registers);
             if reason == VMCALL {
                 return Exit::Hypercall;
+            }
+            if reason == NOT_ENTERED {
+                return self.entry_failure(instructions::last_error());
             }
             if let Some(exit) = exit::decode(self, cpu, registers, reason, deadline) {
                 return exit;
@@ -242,6 +269,18 @@ impl VcpuHardware for Vcpu {
     fn privilege_level(&self) -> u8 {
         self.select();
         (instructions::read(GUEST_SS_ACCESS) >> 5 & 3) as u8
+    }
+
+    #[inline(always)]
+    fn is_hypercall_privileged(&self) -> bool {
+        // The VMCS is current: the guest has just left.
+        instructions::read(GUEST_SS_ACCESS) & 0x60 == 0
+    }
+
+    #[inline(always)]
+    fn finish_hypercall(&mut self) {
+        // Blocking by STI, if any, may stay: nothing is injected before the next exit.
+        instructions::write(GUEST_RIP, instructions::read(GUEST_RIP) + instructions::read(INSTRUCTION_LENGTH));
     }
 
     #[inline]
@@ -317,16 +356,16 @@ impl VcpuHardware for Vcpu {
         let _ = instructions::clear(self.vmcs);
         // Nobody else touches these words of this CPU: plain comparisons suffice.
         for (word, own) in [
-            (&cpu.selected_vmcs, self.vmcs),
-            (&cpu.running_vmcs, self.vmcs),
-            (&cpu.loaded_state, self.state),
-            (&cpu.extended_state_owner, self.state),
-            (&cpu.system_call_owner, self.state),
+            (&cpu.current_vmcs, self.vmcs),
+            (&cpu.current_vmcs, self.vmcs | ONLY_SELECTED),
+            (&cpu.extended_state_owner, self.state_frame()),
+            (&cpu.system_call_owner, self.state_frame()),
         ] {
             if word.load(Ordering::Relaxed) == own {
                 word.store(0, Ordering::Relaxed);
             }
         }
+        switch::forget(cpu, self.state);
         self.phase = Phase::Retired;
     }
 }
