@@ -44,9 +44,10 @@ impl<P: Platform> Kernel<P> {
     ///
     /// # Errors
     /// A sentence that says what is missing or malformed.
-    pub fn boot(&self, information: &BootInformation<'_>) -> Result<(), BootError> {
+    pub fn boot(&'static self, information: &BootInformation<'_>) -> Result<(), BootError> {
         let mut guard = self.state.lock();
         let state = &mut *guard;
+        state.leases = Some(&self.leases);
         if option(information.command_line, b"console") == Some(b"mux") {
             state.format = Format::Framed;
             self.output.lock().set_format(Format::Framed);

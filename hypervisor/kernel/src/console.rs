@@ -51,8 +51,11 @@ impl<P: Platform> State<P> {
 
     fn decode_console(&self, caller: &Caller, arguments: &Arguments, rights: u64) -> Decoded<(usize, Hpa, usize)> {
         let [channel, gpa, length, ..] = arguments.words;
-        if channel >= CHANNEL_COUNT || length > CONSOLE_CHUNK_MAX {
+        if channel >= CHANNEL_COUNT {
             return Err(Status::BadArgument);
+        }
+        if length > CONSOLE_CHUNK_MAX {
+            return Err(Status::BadAddress);
         }
         let hpa = self.guest_memory(caller.partition, Gpa(gpa), length, rights)?;
         Ok((channel as usize, hpa, length as usize))

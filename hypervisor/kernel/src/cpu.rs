@@ -5,6 +5,7 @@
 //! this one, then the big lock; the console lock only while the big one is
 //! free (see `hypervisor/doc/internals.md`).
 
+use crate::lease::Pair;
 use crate::limits::{PARTITIONS, VCPUS};
 use crate::state::State;
 use crate::vcpu::Vcpu;
@@ -59,6 +60,10 @@ pub(crate) struct CpuLocal<P: Platform> {
     pub exit: Option<Exit>,
     /// By arena index of the vCPU.
     pub slots: [Option<Run<P>>; VCPUS],
+    /// The pair of vCPUs of this CPU's lease, as of the last one given.
+    pub pair: Option<Pair>,
+    /// Calls by that lease, not counted in the vCPUs yet.
+    pub fast_calls: u64,
     /// Generations of translations that this CPU has seen, by arena index of the partition.
     pub ept_seen: [u32; PARTITIONS],
     pub copied: Copied,
@@ -73,6 +78,8 @@ impl<P: Platform> CpuLocal<P> {
             current: None,
             exit: None,
             slots: [const { None }; VCPUS],
+            pair: None,
+            fast_calls: 0,
             ept_seen: [0; PARTITIONS],
             copied: Copied::new(),
             lines: ArrayVec::new_const(),

@@ -60,7 +60,7 @@ impl<P: Platform> State<P> {
             let is_original = self.capabilities.is_original(leaf);
             let Some(capability) = self.capabilities.remove_leaf(leaf) else { break };
             removed += 1;
-            self.epoch += 1;
+            self.begin_epoch();
             self.forget(capability.object, leaf, is_original);
         }
         removed

@@ -82,6 +82,7 @@ impl<P: Platform> State<P> {
         let number = u64::from(self.number(reference));
         self.trace(TraceKind::Event, Some(reference), number << 8 | bit, 0);
         let here = self.here;
+        self.settle_for(reference);
         let Some(vcpu) = self.vcpus.get_mut(reference) else { return };
         let Some(page) = vcpu.event_page else { return };
         platform.fetch_or_u64(Hpa(page.0 + bit / 64 * 8), 1 << (bit % 64));

@@ -65,8 +65,9 @@ impl<P: Platform> State<P> {
             return;
         }
         partition.condition = Condition::Parked;
-        self.epoch += 1;
-        for vcpu in partition.vcpus.into_iter().flatten() {
+        let vcpus = partition.vcpus;
+        self.begin_epoch();
+        for vcpu in vcpus.into_iter().flatten() {
             self.leave_calls(vcpu);
             self.stop_vcpu(vcpu);
         }
@@ -77,6 +78,7 @@ impl<P: Platform> State<P> {
 
     /// Takes a vCPU off its CPU and out of the ready queue.
     pub(crate) fn stop_vcpu(&mut self, reference: Ref<Vcpu>) {
+        self.settle_for(reference);
         let Some(vcpu) = self.vcpus.get_mut(reference) else { return };
         if vcpu.activity == Activity::Zombie {
             return;

@@ -99,12 +99,13 @@ impl<P: Platform> State<P> {
     }
 
     /// Whether `server` is `caller` or is in a call that ends at it.
-    fn is_waiting_for(&self, server: Ref<Vcpu>, caller: Ref<Vcpu>) -> bool {
+    fn is_waiting_for(&mut self, server: Ref<Vcpu>, caller: Ref<Vcpu>) -> bool {
         let mut at = server;
         for _ in 0..VCPUS {
             if at == caller {
                 return true;
             }
+            self.settle_for(at);
             match self.vcpus.get(at).map(|vcpu| vcpu.activity) {
                 Some(Activity::Calling(next)) => at = next,
                 _ => return false,
@@ -221,6 +222,7 @@ impl<P: Platform> State<P> {
 
     /// Takes a vCPU that stops out of all calls: those it made, and those made to it.
     pub(crate) fn leave_calls(&mut self, reference: Ref<Vcpu>) {
+        self.settle_for(reference);
         self.detach_caller(reference);
         let Some(vcpu) = self.vcpus.get_mut(reference) else { return };
         let served = core::mem::replace(&mut vcpu.serving, Serving::Nobody);

@@ -21,6 +21,7 @@ mod fault;
 mod hypercall;
 mod interrupt;
 mod ipc;
+mod lease;
 mod limits;
 mod log;
 mod lookup;

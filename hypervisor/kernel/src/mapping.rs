@@ -139,7 +139,7 @@ impl<P: Platform> State<P> {
         if let Some(generation) = self.ept_generations.get_mut(partition.index()) {
             *generation = generation.wrapping_add(1);
             self.shootdown |= 1 << partition.index();
-            self.epoch += 1;
+            self.begin_epoch();
         }
     }
 }

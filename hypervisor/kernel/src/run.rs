@@ -5,12 +5,14 @@
 //! guest runs only its CPU's local lock is held.
 
 use crate::cpu::{CpuLocal, Run};
+use crate::lease::Lease;
 use crate::limits::{CPUS, PARTITIONS};
 use crate::state::State;
 use crate::vcpu::{Vcpu, attention};
 use core::sync::atomic::{AtomicU32, Ordering};
 use sawmill_abi::UPCALL_VECTOR;
 use sawmill_abi::hypercall::Hypercall;
+use sawmill_abi::statistics::ExitClass;
 use sawmill_logic::arena::Ref;
 use sawmill_logic::console::{Output, Source};
 use sawmill_logic::platform::{CpuIndex, Exit, Platform, Registers, Tsc, VcpuHardware};
@@ -27,6 +29,8 @@ pub struct Kernel<P: Platform> {
     pub(crate) output: SpinMutex<Output>,
     /// Partition (arena index + 1) whose translations each CPU may be using; 0 = none.
     pub(crate) running: [AtomicU32; CPUS],
+    /// Direct calls of each CPU; see `lease.rs`.
+    pub(crate) leases: [Lease; CPUS],
 }
 
 /// What a CPU does next.
@@ -44,6 +48,7 @@ impl<P: Platform> Kernel<P> {
             locals: [const { SpinMutex::new(CpuLocal::new()) }; CPUS],
             output: SpinMutex::new(Output::new()),
             running: [const { AtomicU32::new(0) }; CPUS],
+            leases: [const { Lease::new() }; CPUS],
         }
     }
 
@@ -89,11 +94,27 @@ impl<P: Platform> Kernel<P> {
 
     /// Answers the exit that ended the last round.
     fn answer(&self, state: &mut State<P>, local: &mut CpuLocal<P>) {
+        state.settle(local.cpu);
+        self.count_fast_calls(state, local);
         state.account(self.platform.now());
         let (Some(exit), Some(current)) = (local.exit.take(), local.current) else { return };
         let CpuLocal { slots, copied, .. } = local;
         if let Some(run) = slots.get_mut(current.index()).and_then(Option::as_mut) {
             state.answer_exit(current, run, exit, copied);
+        }
+    }
+
+    /// Adds the calls made by leases to the counters of who made them.
+    fn count_fast_calls(&self, state: &mut State<P>, local: &mut CpuLocal<P>) {
+        let count = core::mem::take(&mut local.fast_calls);
+        if let (true, Some(pair)) = (count > 0, local.pair)
+            && let Some((calling, serving)) = state.vcpus.get_pair_mut(pair.caller, pair.server)
+        {
+            calling.statistics.exits[ExitClass::PortalCall as usize] += count;
+            calling.statistics.calls += count;
+            // A last call may still be unanswered: then its reply is counted again as an ordinary one.
+            serving.statistics.exits[ExitClass::PortalReply as usize] += count;
+            serving.statistics.served += count;
         }
     }
 
@@ -105,6 +126,8 @@ impl<P: Platform> Kernel<P> {
         while let Some(vcpu) = state.schedule(now) {
             if self.make_enterable(state, local, vcpu).is_some() {
                 let deadline = state.entry_deadline(vcpu);
+                // Without a lease calls go by the big lock.
+                let _ = state.lend_pair(local, vcpu);
                 return Next::Enter(vcpu, deadline);
             }
             state.stop_vcpu(vcpu);
@@ -189,12 +212,12 @@ impl<P: Platform> Kernel<P> {
             running.store(0, Ordering::Release);
             if exit == Exit::Hypercall {
                 let next = match run.registers.rax {
-                    PORTAL_CALL => self.fast_call(local, current),
+                    PORTAL_CALL => self.fast_call(local, current, &mut deadline),
                     PORTAL_REPLY_WAIT => self.fast_reply(local, current),
                     _ => None,
                 };
-                if let Some((next, until)) = next {
-                    (current, deadline) = (next, until);
+                if let Some(next) = next {
+                    current = next;
                     continue;
                 }
             }

@@ -29,9 +29,10 @@ impl<P: Platform> State<P> {
         let (cpu, priority) = (vcpu.cpu, vcpu.priority);
         self.cpu(cpu).ready.push(priority, reference);
         if cpu != self.here {
+            let is_lent = self.lent.get(cpu).is_some_and(Option::is_some);
             let current = self.cpu(cpu).current.and_then(|current| self.vcpus.get(current));
             // Equals need a kick, too: the one that runs has no slice end yet.
-            if current.is_none_or(|current| current.priority <= priority) {
+            if is_lent || current.is_none_or(|current| current.priority <= priority) {
                 self.kick(cpu);
             }
         }
@@ -39,6 +40,7 @@ impl<P: Platform> State<P> {
 
     /// Changes the priority at which a vCPU runs.
     pub(crate) fn set_priority(&mut self, reference: Ref<Vcpu>, priority: u8) {
+        self.settle_for(reference);
         let Some(vcpu) = self.vcpus.get_mut(reference) else { return };
         if vcpu.priority == priority {
             return;

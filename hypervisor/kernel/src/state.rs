@@ -7,6 +7,7 @@
 use crate::device::{Device, Function};
 use crate::event::Event;
 use crate::interrupt::Irq;
+use crate::lease::Lease;
 use crate::limits::{
     CPUS, DEVICES, EVENTS, EXTENTS, FUNCTIONS, INPUT_BYTES, IRQS, MAPPINGS, PARTITIONS, PORTALS, REGIONS, SELECTORS,
     TRACE_ENTRIES, VCPUS,
@@ -105,6 +106,10 @@ pub(crate) struct State<P: Platform> {
     pub ept_generations: [u32; PARTITIONS],
     /// Changes whenever an object, a capability or a translation goes: what the IPC path remembers is void then.
     pub epoch: u64,
+    /// The kernel's leases; none before boot.
+    pub leases: Option<&'static [Lease; CPUS]>,
+    /// Caller and server of each CPU's lease.
+    pub lent: [Option<(Ref<Vcpu>, Ref<Vcpu>)>; CPUS],
     /// Partitions (bits) whose old translations some CPU may still use.
     pub shootdown: u32,
     /// Partitions (bits) that are being destroyed.
@@ -146,6 +151,8 @@ impl<P: Platform> State<P> {
             hardware: [const { None }; VCPUS],
             ept_generations: [0; PARTITIONS],
             epoch: 1,
+            leases: None,
+            lent: [None; CPUS],
             shootdown: 0,
             dying: 0,
             root: None,

@@ -6,31 +6,15 @@ use crate::limits::CPUS;
 use crate::lookup::Caller;
 use crate::partition::{Condition, Partition};
 use crate::state::{Decoded, State};
-use crate::vcpu::Vcpu;
 use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::object::RIGHT_PARTITION_INFO;
-use sawmill_abi::statistics::{ExitClass, VcpuStatistics};
+use sawmill_abi::statistics::VcpuStatistics;
 use sawmill_abi::status::Status;
 use sawmill_abi::trace::TraceEntry;
 use sawmill_logic::arena::Ref;
 use sawmill_logic::platform::{Gpa, Hpa, Platform};
 
 const ENTRIES_PER_PAGE: usize = PAGE_SIZE as usize / size_of::<TraceEntry>();
-
-impl Vcpu {
-    /// Its counters, with the calls of the fast path.
-    fn all_statistics(&self) -> VcpuStatistics {
-        let mut all = self.statistics;
-        for (class, count) in [(ExitClass::PortalCall, self.fast_calls), (ExitClass::PortalReply, self.fast_replies)] {
-            if let Some(exits) = all.exits.get_mut(class as usize) {
-                *exits += count;
-            }
-        }
-        all.calls += self.fast_calls;
-        all.served += self.fast_replies;
-        all
-    }
-}
 
 impl<P: Platform> State<P> {
     pub(crate) fn partition_statistics(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
@@ -57,7 +41,7 @@ impl<P: Platform> State<P> {
         };
         head.into_iter().for_each(&mut write);
         for vcpu in partition.vcpus {
-            let found = vcpu.and_then(|vcpu| self.vcpus.get(vcpu)).map(Vcpu::all_statistics);
+            let found = vcpu.and_then(|vcpu| self.vcpus.get(vcpu)).map(|vcpu| vcpu.statistics);
             let VcpuStatistics { exits, run_tsc, calls, served, injections } = found.unwrap_or_default();
             exits.into_iter().for_each(&mut write);
             [run_tsc, calls, served, injections].into_iter().for_each(&mut write);

@@ -125,9 +125,6 @@ pub(crate) struct Vcpu {
     /// Event page; none if its memory was destroyed.
     pub event_page: Option<Hpa>,
     pub statistics: VcpuStatistics,
-    /// Calls and replies of `fast.rs`, not in `statistics`.
-    pub fast_calls: u64,
-    pub fast_replies: u64,
     pub frames: ArrayVec<Hpa, VCPU_FRAMES>,
     pub origin: Position,
 }
@@ -194,8 +191,6 @@ impl<P: Platform> State<P> {
             timer: Tsc::NEVER,
             event_page: Some(page.hpa),
             statistics: VcpuStatistics::default(),
-            fast_calls: 0,
-            fast_replies: 0,
             frames,
             origin: at,
         };
@@ -210,7 +205,7 @@ impl<P: Platform> State<P> {
             partition.add_vcpu(index as usize, cpu as usize, reference);
         }
         // It may be the one that serves calls on its CPU from now on.
-        self.epoch += 1;
+        self.begin_epoch();
         Ok(self.name_object(at, Object::Vcpu(reference)))
     }
 

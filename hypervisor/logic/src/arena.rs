@@ -150,13 +150,6 @@ impl<T, const N: usize> Arena<T, N> {
         Some((one.value.as_mut()?, two.value.as_mut()?))
     }
 
-    /// Returns two different objects that are known to exist, without looking at their generations.
-    #[inline(always)]
-    pub fn live_pair_mut(&mut self, first: Ref<T>, second: Ref<T>) -> Option<(&mut T, &mut T)> {
-        let [one, two] = self.slots.get_disjoint_mut([first.index(), second.index()]).ok()?;
-        Some((one.value.as_mut()?, two.value.as_mut()?))
-    }
-
     /// Iterates over all objects.
     pub fn iter(&self) -> impl Iterator<Item = (Ref<T>, &T)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {

@@ -255,6 +255,18 @@ pub trait VcpuHardware {
     fn rip(&self) -> u64;
     /// Moves RIP past the instruction that exited (and clears STI/MOV-SS blocking).
     fn advance(&mut self);
+    /// Whether the hypercall that has just ended the guest's run came from privilege level 0.
+    ///
+    /// Only right after `enter` returned [`Exit::Hypercall`] on this CPU.
+    #[inline(always)]
+    fn is_hypercall_privileged(&self) -> bool {
+        self.privilege_level() == 0
+    }
+    /// Moves RIP past that hypercall; nothing will be injected before the next exit.
+    #[inline(always)]
+    fn finish_hypercall(&mut self) {
+        self.advance();
+    }
     /// Whether an interrupt can be injected now.
     fn can_take_interrupt(&self) -> bool;
     /// Injects a vector at the next entry.

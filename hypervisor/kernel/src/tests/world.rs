@@ -76,6 +76,7 @@ impl World {
     /// One round of a CPU.
     pub fn turn(&self, cpu: usize) {
         self.kernel.turn(&mut self.kernel.locals[cpu].lock());
+        self.kernel.state.lock().settle(cpu);
         self.check();
     }
 
