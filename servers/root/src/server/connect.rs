@@ -2,7 +2,9 @@
 //! Connects a client with a server: portal, events, control and pool regions.
 
 use sawmill_abi::PAGE_SIZE;
-use sawmill_abi::object::{RIGHT_EVENT_SIGNAL, RIGHT_PORTAL_CALL, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
+use sawmill_abi::object::{
+    RIGHT_EVENT_SIGNAL, RIGHT_PORTAL_CALL, RIGHT_REGION_EXECUTE, RIGHT_REGION_READ, RIGHT_REGION_WRITE,
+};
 use sawmill_abi::region::{REGION_ALIGN_2M, REGION_BELOW_4G};
 use sawmill_abi::status::Status;
 use sawmill_proto::system::Connection;
@@ -51,14 +53,16 @@ fn share(root: &mut Root, index: usize, connection: &Connection) -> Result<(), F
     let in_client = aperture::plan(&root.system, client).connections[index];
     let in_server = aperture::plan(&root.system, server).connections[index];
     let both = RIGHT_REGION_READ | RIGHT_REGION_WRITE;
+    // The client runs its programs from the page cache in the pool; no server runs anything there.
+    let all = both | RIGHT_REGION_EXECUTE;
     let pool_rights = if connection.server_writes_pool { both } else { RIGHT_REGION_READ };
     let (client, server) = (root.partitions[client].selector, root.partitions[server].selector);
     let link = &mut root.links[index];
     let shares = [
-        ("control region", &mut link.control, connection.control_bytes, in_client.control_gpa, in_server.control_gpa, both),
-        ("pool", &mut link.pool, connection.pool_bytes, in_client.pool_gpa, in_server.pool_gpa, pool_rights),
+        ("control region", &mut link.control, connection.control_bytes, in_client.control_gpa, in_server.control_gpa, both, both),
+        ("pool", &mut link.pool, connection.pool_bytes, in_client.pool_gpa, in_server.pool_gpa, all, pool_rights),
     ];
-    for (what, region, bytes, client_gpa, server_gpa, server_rights) in shares {
+    for (what, region, bytes, client_gpa, server_gpa, client_rights, server_rights) in shares {
         let step = |status: Status| failure!("connection {}: {what} of {bytes} bytes: {status:?}", connection.service);
         let pages = bytes.div_ceil(PAGE_SIZE);
         if pages == 0 {
@@ -67,7 +71,7 @@ fn share(root: &mut Root, index: usize, connection: &Connection) -> Result<(), F
         if *region == NULL {
             let flags = if has_dma { REGION_ALIGN_2M | REGION_BELOW_4G } else { REGION_ALIGN_2M };
             *region = calls::region_create(client, pages, flags).map_err(step)?;
-            calls::region_map(*region, client, client_gpa, 0, pages, both).map_err(step)?;
+            calls::region_map(*region, client, client_gpa, 0, pages, client_rights).map_err(step)?;
         }
         calls::region_map(*region, server, server_gpa, 0, pages, server_rights).map_err(step)?;
     }
