@@ -19,6 +19,7 @@ mod release;
 mod rootfs;
 mod run;
 mod setup;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,6 +69,10 @@ enum Task {
     Image(release::Options),
     /// Boots the multiserver: an interactive shell, or one program.
     Run(run::Options),
+    /// Runs the tests; the last line counts them.
+    Test(test::Options),
+    /// Prints figures about the source.
+    Measure,
     /// Makes an ext2 image with a minimal Debian.
     Rootfs {
         /// The image to write.
@@ -107,6 +112,12 @@ fn dispatch(task: Task) -> Result<ExitCode> {
         Task::Build { system } => release::build(&system)?,
         Task::Image(options) => release::image(&options)?,
         Task::Run(options) => return Ok(run_status(&options)),
+        Task::Test(options) => {
+            let passed = test::run(&options).inspect_err(|_| println!("0 passed, 1 failed"))?;
+            return Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+
+        Task::Measure => test::print_measures(),
         Task::Rootfs { out, size, packages } => rootfs::debian(&out, &size, &packages)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Figures about the source: lines that run in root mode, patches, changed lines of Linux.
+
+use anyhow::{Context, Result};
+
+use crate::command::Tool;
+use crate::{linux, paths};
+
+/// What the hypervisor's crates may have together.
+const ROOT_MODE_LINES_MAX: usize = 8_000;
+const ROOT_MODE_CRATES: [&str; 5] = ["abi", "logic", "machine", "kernel", "image"];
+const PATCHES_MAX: usize = 15;
+const CHANGED_LINES_MAX: usize = 400;
+const SOURCE_ENDINGS: [&str; 6] = [".rs", ".S", ".c", ".h", ".sh", ".ld"];
+/// Made from other files, however long they get.
+const GENERATED: [&str; 2] = ["linux-glue/include/sawmill/hypercall.h", "servers/run/run.h"];
+
+/// Prints the figures.
+pub fn print() {
+    match root_mode_lines() {
+        Ok(lines) => println!("lines that run in root mode: {lines} (at most {ROOT_MODE_LINES_MAX})"),
+        Err(error) => println!("lines that run in root mode: unknown ({error:#})"),
+    }
+    match patches() {
+        Ok((count, lines)) => println!(
+            "Linux patches: {count} (at most {PATCHES_MAX}), changed lines: {lines} (at most {CHANGED_LINES_MAX})"
+        ),
+        Err(error) => println!("Linux patches: unknown ({error:#})"),
+    }
+}
+
+/// The repository's source files by name, with their texts.
+pub fn source_files() -> Result<Vec<(String, String)>> {
+    let root = paths::repository();
+    let list = Tool::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).dir(&root).output()?;
+    let mut files = Vec::new();
+    for name in list.lines().filter(|name| SOURCE_ENDINGS.iter().any(|ending| name.ends_with(ending))) {
+        // A file may be listed and gone.
+        if let Ok(text) = std::fs::read_to_string(root.join(name))
+            && !GENERATED.contains(&name)
+        {
+            files.push((name.to_owned(), text));
+        }
+    }
+    Ok(files)
+}
+
+/// Lines of code in the crates that run in root mode: no blanks, comments, tests.
+fn root_mode_lines() -> Result<usize> {
+    let mut lines = 0;
+    for name in ROOT_MODE_CRATES {
+        for file in linux::files_below(&paths::repository().join("hypervisor").join(name).join("src"))? {
+            let path = file.display().to_string();
+            let is_source = path.ends_with(".rs") || path.ends_with(".S");
+            if is_source && !path.ends_with("/tests.rs") && !path.contains("/tests/") {
+                lines += code_lines(&std::fs::read_to_string(&file)?);
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// Lines of code in a source text. A module of tests counts until its closing brace at the margin.
+fn code_lines(text: &str) -> usize {
+    let mut count = 0;
+    let mut is_in_tests = false;
+    for line in text.lines() {
+        let code = line.trim();
+        if line.starts_with("#[cfg(test)]") {
+            is_in_tests = true;
+        } else if is_in_tests {
+            // Until the module's closing brace, or the semicolon of one in a file of its own.
+            is_in_tests = !(line.starts_with('}') || line.starts_with("mod ") && line.ends_with(';'));
+        } else if !code.is_empty() && !code.starts_with("//") && !code.starts_with("/*") && !code.starts_with("* ") {
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Number of patches, and of lines that they add or remove.
+fn patches() -> Result<(usize, usize)> {
+    let patches = linux::patches()?;
+    let mut lines = 0;
+    for patch in &patches {
+        let text = std::fs::read_to_string(patch).with_context(|| format!("cannot read {}", patch.display()))?;
+        let is_change = |line: &&str| {
+            (line.starts_with('+') && !line.starts_with("+++ ")) || (line.starts_with('-') && !line.starts_with("--"))
+        };
+        lines += text.lines().filter(is_change).count();
+    }
+    Ok((patches.len(), lines))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::code_lines;
+
+    #[test]
+    fn comments_blanks_and_tests_do_not_count() {
+        let text =
+            "//! Doc\n\nfn a() {\n    // why\n    b();\n}\n\n#[cfg(test)]\nmod tests {\n    fn c() {}\n}\nfn d() {}\n";
+        assert_eq!(code_lines(text), 4);
+        assert_eq!(code_lines("#[cfg(test)]\nmod tests;\nfn d() {}\n"), 1);
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `xtask test`: every test by name, bounded in time, with one line each and a last line that counts.
+//!
+//! Tests of the source come first; what boots a machine then goes two at a time.
+
+mod boots;
+mod measure;
+mod refusals;
+mod source;
+mod support;
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+pub use measure::print as print_measures;
+use support::Bench;
+
+/// Machines that boot at the same time.
+const MACHINES: usize = 2;
+
+/// One test.
+pub struct Case {
+    /// Its name; a filter selects by a part of it.
+    pub name: &'static str,
+    /// Longest time it may take, seconds.
+    pub limit_s: u64,
+    /// The test; an error is a failure, and says why.
+    pub run: fn(&Bench) -> Result<()>,
+}
+
+/// Options of `xtask test`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Runs only tests whose names contain one of these.
+    filters: Vec<String>,
+    /// Lists the names.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the tests; true when none failed.
+pub fn run(options: &Options) -> Result<bool> {
+    let is_wanted =
+        |case: &&Case| options.filters.is_empty() || options.filters.iter().any(|filter| case.name.contains(filter));
+    let source: Vec<&Case> = source::CASES.iter().filter(is_wanted).collect();
+    let boots: Vec<&Case> = refusals::CASES.iter().chain(boots::CASES).filter(is_wanted).collect();
+    if options.list {
+        for case in source.iter().chain(&boots) {
+            println!("{}", case.name);
+        }
+        return Ok(true);
+    }
+    if source.is_empty() && boots.is_empty() {
+        bail!("no test has a name like that; --list shows them");
+    }
+    let mut passed = 0;
+    let mut failed = 0;
+    for results in [all(&source, 1)?, prepare_and_boot(&boots)?] {
+        passed += results.0;
+        failed += results.1;
+    }
+    if options.filters.is_empty() {
+        print_measures();
+    }
+    println!("{passed} passed, {failed} failed");
+    Ok(failed == 0)
+}
+
+/// Builds what boots before the time of any test runs, so that a cold cache fails no test.
+fn prepare_and_boot(cases: &[&Case]) -> Result<(usize, usize)> {
+    if cases.is_empty() {
+        return Ok((0, 0));
+    }
+    let needs_debian = cases.iter().any(|case| case.name.contains("debian"));
+    if let Err(error) = boots::prepare(needs_debian) {
+        println!("FAILED prepare: {error:#}");
+        return Ok((0, cases.len()));
+    }
+    all(cases, MACHINES)
+}
+
+/// Runs `cases` with `workers` at a time; returns how many passed and failed.
+fn all(cases: &[&Case], workers: usize) -> Result<(usize, usize)> {
+    let queue: Mutex<VecDeque<&Case>> = Mutex::new(cases.iter().copied().collect());
+    let failed = Mutex::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(case) = queue.lock().ok().and_then(|mut queue| queue.pop_front()) {
+                    if !one(case)
+                        && let Ok(mut failed) = failed.lock()
+                    {
+                        *failed += 1;
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or(cases.len());
+    Ok((cases.len() - failed, failed))
+}
+
+fn one(case: &Case) -> bool {
+    let started = Instant::now();
+    let result = Bench::new(case.name, Duration::from_secs(case.limit_s)).and_then(|bench| (case.run)(&bench));
+    let seconds = started.elapsed().as_secs_f64();
+    match &result {
+        Ok(()) => println!("ok {} ({seconds:.1} s)", case.name),
+        // One piece, so that parallel tests do not mix.
+        Err(error) => println!("FAILED {} ({seconds:.1} s): {error:#}", case.name),
+    }
+    result.is_ok()
+}
