@@ -35,6 +35,8 @@ unsafe extern "C" {
 
 /// Blocking by STI and by MOV SS.
 const BLOCKED_FOR_ONE_INSTRUCTION: u64 = 3;
+/// DPL in the access rights of SS: the privilege level.
+const PRIVILEGE_LEVEL: u64 = 3 << 5;
 const INTERRUPTS_ENABLED: u64 = 1 << 9;
 
 /// Where a vCPU is in its life.
@@ -268,19 +270,7 @@ impl VcpuHardware for Vcpu {
     #[inline]
     fn privilege_level(&self) -> u8 {
         self.select();
-        (instructions::read(GUEST_SS_ACCESS) >> 5 & 3) as u8
-    }
-
-    #[inline(always)]
-    fn is_hypercall_privileged(&self) -> bool {
-        // The VMCS is current: the guest has just left.
-        instructions::read(GUEST_SS_ACCESS) & 0x60 == 0
-    }
-
-    #[inline(always)]
-    fn finish_hypercall(&mut self) {
-        // Blocking by STI, if any, may stay: nothing is injected before the next exit.
-        instructions::write(GUEST_RIP, instructions::read(GUEST_RIP) + instructions::read(INSTRUCTION_LENGTH));
+        ((instructions::read(GUEST_SS_ACCESS) & PRIVILEGE_LEVEL) >> 5) as u8
     }
 
     #[inline]
@@ -298,6 +288,20 @@ impl VcpuHardware for Vcpu {
         if blocking & BLOCKED_FOR_ONE_INSTRUCTION != 0 {
             instructions::write(GUEST_INTERRUPTIBILITY, blocking & !BLOCKED_FOR_ONE_INSTRUCTION);
         }
+    }
+
+    #[inline(always)]
+    fn is_hypercall_privileged(&self) -> bool {
+        // Right after an exit its VMCS is current.
+        instructions::read(GUEST_SS_ACCESS) & PRIVILEGE_LEVEL == 0
+    }
+
+    #[inline(always)]
+    fn finish_hypercall(&mut self) {
+        // Blocking by STI or MOV SS may stay for one instruction more: it only matters to an injection, which looks. A
+        // guest that puts prefixes before its VMCALL executes their tail, to its own harm.
+        const VMCALL_LENGTH: u64 = 3;
+        instructions::write(GUEST_RIP, instructions::read(GUEST_RIP) + VMCALL_LENGTH);
     }
 
     #[inline]
