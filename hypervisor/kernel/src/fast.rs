@@ -5,97 +5,99 @@
 //! Every instruction counts here: two exits and 300 instructions are the
 //! budget of a call with its reply. So everything was checked when the lease
 //! was given (`lease.rs`), no lock is taken, no time is accounted (it goes to
-//! whoever is current at the next other exit), and one counter moves per call.
-//! When anything is unusual these return none with nothing changed, and
-//! `ipc.rs` does the same without hurry.
+//! whoever is current at the next other exit), one counter moves per call, and
+//! the loop is written out: one half for each phase. Any other exit, and any
+//! hypercall that does not fit, leaves with nothing changed; then `ipc.rs`
+//! does the same without hurry.
 
-use crate::cpu::CpuLocal;
-use crate::lease::{CALLER, Lease, SERVER};
+use crate::cpu::{CpuLocal, Run};
+use crate::lease::{CALLER, Lease, Pair, SERVER};
 use crate::limits::CPUS;
 use crate::run::Kernel;
 use crate::vcpu::Vcpu;
 use core::sync::atomic::{AtomicU32, Ordering};
+use sawmill_abi::hypercall::Hypercall;
 use sawmill_abi::status::{REPLY_NONE, Status};
 use sawmill_logic::arena::Ref;
-use sawmill_logic::platform::{Platform, Registers, Tsc, VcpuHardware};
+use sawmill_logic::platform::{Exit, Platform, Registers, Tsc, VcpuHardware};
 use sawmill_logic::time;
 
-/// The six words of a message.
-type Words = (u64, u64, u64, u64, u64, u64);
+const PORTAL_CALL: u64 = Hypercall::PortalCall as u64;
+const PORTAL_REPLY_WAIT: u64 = Hypercall::PortalReplyWait as u64;
 
+/// Moves the six words of a message and nothing else.
 #[inline(always)]
-fn words(from: &Registers) -> Words {
-    (from.rdi, from.rsi, from.rdx, from.r10, from.r8, from.r9)
-}
-
-#[inline(always)]
-fn put_words(to: &mut Registers, words: Words) {
-    (to.rdi, to.rsi, to.rdx, to.r10, to.r8, to.r9) = words;
+fn move_words(to: &mut Registers, from: &Registers) {
+    to.rdi = from.rdi;
+    to.rsi = from.rsi;
+    to.rdx = from.rdx;
+    to.r10 = from.r10;
+    to.r8 = from.r8;
+    to.r9 = from.r9;
 }
 
 /// Commits a switch; see `lease.rs` for the order.
 #[inline(always)]
-fn flip(lease: &Lease, from: u32, to: u32, running: &AtomicU32, partition: u32) -> Option<()> {
+fn flip(lease: &Lease, from: u32, to: u32, running: &AtomicU32, partition: u32) -> bool {
     running.store(partition, Ordering::Relaxed);
-    if lease.phase.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_err() {
-        running.store(0, Ordering::SeqCst);
-        return None;
-    }
-    Some(())
+    lease.phase.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok()
 }
 
 impl<P: Platform> Kernel<P> {
-    /// Switches from a caller to the server that waits for it; lowers the deadline to the budget's end.
-    #[inline(always)]
-    pub(crate) fn fast_call(
+    /// Enters one vCPU of this CPU's lease, and the other in turn as they call and reply.
+    ///
+    /// Returns who ran last and the exit that has to be answered.
+    #[inline(never)]
+    pub(crate) fn enter_pair(
         &self,
         local: &mut CpuLocal<P>,
-        caller: Ref<Vcpu>,
-        deadline: &mut Tsc,
-    ) -> Option<Ref<Vcpu>> {
-        let here = local.cpu % CPUS;
-        let pair = local.pair.as_ref()?;
-        let run = local.slots.get_mut(caller.index())?.as_mut()?;
-        // In phase CALLER the lease's caller is the one that runs.
-        if run.registers.rbx != pair.selector || !run.hardware.is_hypercall_privileged() {
-            return None;
+        entered: Ref<Vcpu>,
+        deadline: Tsc,
+    ) -> Option<(Ref<Vcpu>, Exit)> {
+        let CpuLocal { cpu, slots, pair, fast_calls, .. } = local;
+        let (lease, running) = (&self.leases[*cpu % CPUS], &self.running[*cpu % CPUS]);
+        let Pair { selector, badge, budget_ticks, caller, server, caller_partition, server_partition } = (*pair)?;
+        let [calling, serving] = slots.get_disjoint_mut([caller.index(), server.index()]).ok()?;
+        let (calling, serving) = (calling.as_mut()?, serving.as_mut()?);
+        let mut deadline = deadline;
+        let mut is_calling = entered == caller;
+        loop {
+            if is_calling {
+                let Run { hardware, registers, .. } = &mut *calling;
+                let exit = hardware.enter(registers, deadline);
+                let is_call = exit == Exit::Hypercall
+                    && registers.rax == PORTAL_CALL
+                    && registers.rbx == selector
+                    && hardware.is_hypercall_privileged()
+                    && flip(lease, CALLER, SERVER, running, server_partition);
+                if !is_call {
+                    return Some((caller, exit));
+                }
+                hardware.finish_hypercall();
+                move_words(&mut serving.registers, registers);
+                serving.registers.rax = Status::Ok as u64;
+                serving.registers.rbx = badge;
+                *fast_calls += 1;
+                if budget_ticks != 0 {
+                    let end = time::after(self.platform.now(), budget_ticks);
+                    lease.deadline.store(end.0, Ordering::Relaxed);
+                    deadline = end.min(deadline);
+                }
+            }
+            let Run { hardware, registers, .. } = &mut *serving;
+            let exit = hardware.enter(registers, deadline);
+            let is_reply = exit == Exit::Hypercall
+                && registers.rax == PORTAL_REPLY_WAIT
+                && registers.rbx != REPLY_NONE
+                && hardware.is_hypercall_privileged()
+                && flip(lease, SERVER, CALLER, running, caller_partition);
+            if !is_reply {
+                return Some((server, exit));
+            }
+            hardware.finish_hypercall();
+            move_words(&mut calling.registers, registers);
+            calling.registers.rax = registers.rbx;
+            is_calling = true;
         }
-        let (badge, budget, server) = (pair.badge, pair.budget_ticks, pair.server);
-        let lease = &self.leases[here];
-        flip(lease, CALLER, SERVER, &self.running[here], pair.server_partition)?;
-        run.hardware.finish_hypercall();
-        let message = words(&run.registers);
-        if budget != 0 {
-            let end = time::after(self.platform.now(), budget);
-            lease.deadline.store(end.0, Ordering::Relaxed);
-            *deadline = end.min(*deadline);
-        }
-        local.fast_calls += 1;
-        let run = local.slots.get_mut(server.index())?.as_mut()?;
-        run.registers.rax = Status::Ok as u64;
-        run.registers.rbx = badge;
-        put_words(&mut run.registers, message);
-        Some(server)
-    }
-
-    /// Switches from a server back to its caller; the server waits for the next call.
-    #[inline(always)]
-    pub(crate) fn fast_reply(&self, local: &mut CpuLocal<P>, server: Ref<Vcpu>) -> Option<Ref<Vcpu>> {
-        let here = local.cpu % CPUS;
-        let pair = local.pair.as_ref()?;
-        let run = local.slots.get_mut(server.index())?.as_mut()?;
-        let status = run.registers.rbx;
-        if status == REPLY_NONE || !run.hardware.is_hypercall_privileged() {
-            return None;
-        }
-        let caller = pair.caller;
-        // In phase SERVER the lease's server is the one that runs.
-        flip(&self.leases[here], SERVER, CALLER, &self.running[here], pair.caller_partition)?;
-        run.hardware.finish_hypercall();
-        let message = words(&run.registers);
-        let run = local.slots.get_mut(caller.index())?.as_mut()?;
-        run.registers.rax = status;
-        put_words(&mut run.registers, message);
-        Some(caller)
     }
 }

@@ -11,7 +11,6 @@ use crate::state::State;
 use crate::vcpu::{Vcpu, attention};
 use core::sync::atomic::{AtomicU32, Ordering};
 use sawmill_abi::UPCALL_VECTOR;
-use sawmill_abi::hypercall::Hypercall;
 use sawmill_abi::statistics::ExitClass;
 use sawmill_logic::arena::Ref;
 use sawmill_logic::console::{Output, Source};
@@ -33,9 +32,17 @@ pub struct Kernel<P: Platform> {
     pub(crate) leases: [Lease; CPUS],
 }
 
+/// How a vCPU is entered.
+enum Entry {
+    /// With its partner at hand (`fast.rs`).
+    Lease,
+    /// Alone.
+    Single,
+}
+
 /// What a CPU does next.
 enum Next {
-    Enter(Ref<Vcpu>, Tsc),
+    Enter(Ref<Vcpu>, Tsc, Entry),
     Idle(Tsc),
 }
 
@@ -81,7 +88,7 @@ impl<P: Platform> Kernel<P> {
             self.platform.shutdown(kind);
         }
         match next {
-            Next::Enter(vcpu, deadline) => self.enter(local, vcpu, deadline),
+            Next::Enter(vcpu, deadline, entry) => self.enter(local, vcpu, deadline, entry),
             Next::Idle(until) => {
                 if let Some(vector) = self.platform.idle(until) {
                     let mut state = self.state.lock();
@@ -126,9 +133,8 @@ impl<P: Platform> Kernel<P> {
         while let Some(vcpu) = state.schedule(now) {
             if self.make_enterable(state, local, vcpu).is_some() {
                 let deadline = state.entry_deadline(vcpu);
-                // Without a lease calls go by the big lock.
-                let _ = state.lend_pair(local, vcpu);
-                return Next::Enter(vcpu, deadline);
+                let entry = if state.lend_pair(local, vcpu).is_some() { Entry::Lease } else { Entry::Single };
+                return Next::Enter(vcpu, deadline, entry);
             }
             state.stop_vcpu(vcpu);
         }
@@ -199,32 +205,16 @@ impl<P: Platform> Kernel<P> {
         Some(())
     }
 
-    /// Enters a vCPU, and goes on as long as `fast.rs` can answer its exits.
-    fn enter(&self, local: &mut CpuLocal<P>, vcpu: Ref<Vcpu>, deadline: Tsc) {
-        const PORTAL_CALL: u64 = Hypercall::PortalCall as u64;
-        const PORTAL_REPLY_WAIT: u64 = Hypercall::PortalReplyWait as u64;
-        let (mut current, mut deadline) = (vcpu, deadline);
-        let running = &self.running[local.cpu % CPUS];
+    /// Enters a vCPU until an exit has to be answered.
+    fn enter(&self, local: &mut CpuLocal<P>, vcpu: Ref<Vcpu>, deadline: Tsc, entry: Entry) {
+        let last = match entry {
+            Entry::Lease => self.enter_pair(local, vcpu, deadline),
+            Entry::Single => local.run(vcpu).map(|run| (vcpu, run.hardware.enter(&mut run.registers, deadline))),
+        };
+        self.running[local.cpu % CPUS].store(0, Ordering::SeqCst);
+        let Some((current, exit)) = last else { return };
         local.current = Some(current);
-        loop {
-            let Some(run) = local.run(current) else { return };
-            let exit = run.hardware.enter(&mut run.registers, deadline);
-            running.store(0, Ordering::Release);
-            if exit == Exit::Hypercall {
-                let next = match run.registers.rax {
-                    PORTAL_CALL => self.fast_call(local, current, &mut deadline),
-                    PORTAL_REPLY_WAIT => self.fast_reply(local, current),
-                    _ => None,
-                };
-                if let Some(next) = next {
-                    current = next;
-                    continue;
-                }
-            }
-            local.current = Some(current);
-            local.exit = Some(exit);
-            return;
-        }
+        local.exit = Some(exit);
     }
 
     /// Waits until no CPU uses translations that were taken away.
