@@ -79,7 +79,19 @@ macro_rules! with_address {
 
 with_address!(/** Enters VMX operation with this page. */ enter_operation "vmxon");
 with_address!(/** Makes a VMCS inactive and clear. */ clear "vmclear");
-with_address!(/** Makes a VMCS current. */ load "vmptrld");
+
+/// Makes a VMCS current. `vmcs` is where its address is kept.
+///
+/// # Errors
+/// What the processor says.
+#[inline(always)]
+pub fn load(vmcs: &u64) -> Result<(), VmxError> {
+    // SAFETY: as for `with_address`; written apart because the jump costs two instructions less on the path of a call.
+    unsafe {
+        asm!("vmptrld [{}]", "jna {}", in(reg) vmcs, label { return Err(last_error()) }, options(nostack));
+    }
+    Ok(())
+}
 
 /// Reads a field of the current VMCS; any value if there is none.
 #[inline(always)]

@@ -113,26 +113,23 @@ pub fn forget(cpu: &Cpu, state: &State) {
     }
 }
 
-/// Exchanges the registers of the vCPU that ran here for those of another, or of the same.
+/// Exchanges the registers of the vCPU that ran here for those of another, or of the same: saving comes before
+/// loading, so that this needs no test.
 #[inline(always)]
 pub fn switch(cpu: &Cpu, new: &'static State) {
     let old = loaded(cpu);
-    if core::ptr::eq(old, new) {
-        return;
-    }
     cpu.loaded_state.store(core::ptr::from_ref(new).cast_mut(), Ordering::Relaxed);
-    let kernel_gs_base: u64;
     // Twice SWAPGS instead of RDMSR and WRMSR of KERNEL_GS_BASE: fewer instructions, and no slow MSR access.
     // SAFETY: CR4.FSGSBASE is on (`enable_processor`); GS base is this CPU's own again after the second SWAPGS, and
     // what could interrupt in between (NMI) does not use it; the value was in KERNEL_GS_BASE before, so is canonical.
     unsafe {
-        asm!("swapgs", "rdgsbase {old}", "wrgsbase {new}", "swapgs", old = out(reg) kernel_gs_base,
-            new = in(reg) new.kernel_gs_base.load(Ordering::Relaxed), options(nostack, preserves_flags));
+        asm!("swapgs", "rdgsbase {value}", "mov [{old}], {value}", "mov {value}, [{new}]", "wrgsbase {value}", "swapgs",
+            value = out(reg) _, old = in(reg) old.kernel_gs_base.as_ptr(), new = in(reg) new.kernel_gs_base.as_ptr(),
+            options(nostack, preserves_flags));
     }
-    old.kernel_gs_base.store(kernel_gs_base, Ordering::Relaxed);
     let cr2 = msr::cr2();
-    let wanted = new.cr2.load(Ordering::Relaxed);
     old.cr2.store(cr2, Ordering::Relaxed);
+    let wanted = new.cr2.load(Ordering::Relaxed);
     if wanted != cr2 {
         msr::set_cr2(wanted);
     }

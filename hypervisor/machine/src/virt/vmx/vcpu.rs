@@ -56,7 +56,8 @@ pub struct Vcpu {
     state: &'static State,
     /// `vmx_launch`, which replaces it, or `vmx_resume`.
     entry_stub: u64,
-    /// `Cpu::lazy_epoch` when the two flags below were last compared with the owners.
+    /// `Cpu::lazy_epoch` when the two flags below were last compared with the owners; one that never comes before the
+    /// first run.
     lazy_epoch: u64,
     phase: Phase,
     /// CR0.TS is clear in the VMCS: valid only while this CPU's extended state is this vCPU's.
@@ -130,21 +131,18 @@ impl Vcpu {
     #[inline(never)]
     fn load(&self, cpu: &Cpu) {
         // Fails only for a frame that is no VMCS; then the next entry finds none and says so.
-        let is_loaded = instructions::load(self.vmcs).is_ok();
+        let is_loaded = instructions::load(&self.vmcs).is_ok();
         cpu.current_vmcs.store(if is_loaded { self.vmcs | ONLY_SELECTED } else { 0 }, Ordering::Relaxed);
     }
 
     /// Brings VMCS and registers in after another vCPU ran here, or was looked at.
     #[inline(always)]
     fn switch_in(&mut self, cpu: &Cpu) -> Result<(), VmxError> {
-        if self.phase != Phase::Filled {
-            self.fill(cpu)?;
-        }
-        instructions::load(self.vmcs)?;
+        instructions::load(&self.vmcs)?;
         cpu.current_vmcs.store(self.vmcs, Ordering::Relaxed);
         switch::switch(cpu, self.state);
         if cpu.lazy_epoch.load(Ordering::Relaxed) != self.lazy_epoch {
-            self.compare_owners(cpu);
+            return self.catch_up(cpu);
         }
         Ok(())
     }
@@ -154,10 +152,13 @@ impl Vcpu {
         self.lazy_epoch = cpu.lazy_epoch.fetch_add(1, Ordering::Relaxed) + 1;
     }
 
-    /// Takes back what somebody else has taken over since this vCPU ran.
+    /// Takes back what somebody else has taken over since this vCPU ran; before its first run, fills its VMCS.
     #[cold]
     #[inline(never)]
-    fn compare_owners(&mut self, cpu: &Cpu) {
+    fn catch_up(&mut self, cpu: &Cpu) -> Result<(), VmxError> {
+        if self.phase != Phase::Filled {
+            self.fill(cpu)?;
+        }
         self.lazy_epoch = cpu.lazy_epoch.load(Ordering::Relaxed);
         let own = self.state_frame();
         if self.is_extended_state_loaded && cpu.extended_state_owner.load(Ordering::Relaxed) != own {
@@ -167,6 +168,7 @@ impl Vcpu {
         if self.are_system_calls_loaded && cpu.system_call_owner.load(Ordering::Relaxed) != own {
             system_calls::revoke(self);
         }
+        Ok(())
     }
 
     #[cold]
@@ -179,7 +181,8 @@ impl Vcpu {
         // The frame may have been a VMCS before, on another CPU even: clear it, then make it current.
         cpu.current_vmcs.store(0, Ordering::Relaxed);
         instructions::clear(self.vmcs)?;
-        instructions::load(self.vmcs)?;
+        instructions::load(&self.vmcs)?;
+        cpu.current_vmcs.store(self.vmcs, Ordering::Relaxed);
         setup::fill(shared, cpu, &self.identity, self.entry)?;
         instructions::invalidate_all_vpids();
         self.phase = Phase::Filled;
@@ -370,6 +373,8 @@ impl VcpuHardware for Vcpu {
             }
         }
         switch::forget(cpu, self.state);
+        // No processor loads a VMCS from there, so that a later `enter` is an error and nothing else.
+        self.vmcs = u64::MAX;
         self.phase = Phase::Retired;
     }
 }
