@@ -14,6 +14,7 @@ pub mod description;
 pub mod failure;
 pub mod flat;
 pub mod hang;
+pub mod inject;
 pub mod legacy_ide;
 pub mod linux_elf;
 pub mod memory_plan;

@@ -2,7 +2,7 @@
 //! Looks from time to time whether servers still answer.
 
 use sawmill_abi::status::Status;
-use sawmill_root::hang::{LOOKS, Look};
+use sawmill_root::hang::Look;
 use sawmill_root::reason::End;
 use sawmill_rt::{calls, time};
 
@@ -11,16 +11,6 @@ use super::watch;
 
 /// A first word that no service knows: every server refuses it, which is an answer.
 const PING: u64 = u64::MAX;
-
-/// Arms the timer for the next look, if some server is to be watched.
-pub fn arm(root: &Root) {
-    let shortest = root.system.partitions.iter().map(|it| it.hang_after_ns).filter(|ns| *ns != 0).min();
-    if let Some(ns) = shortest {
-        let deadline = time::tsc() + time::ticks(ns / LOOKS, root.info.tsc_khz);
-        // Setting a timer has no error.
-        let _ = calls::timer_set(deadline);
-    }
-}
 
 /// Calls each watched server once, and treats those that have been silent for too long as failed.
 pub fn look(root: &mut Root) {
@@ -38,5 +28,4 @@ pub fn look(root: &mut Root) {
             watch::stopped(root, index, End::Failure, text.text());
         }
     }
-    arm(root);
 }

@@ -25,6 +25,10 @@ struct Target<'a> {
 
 impl Target<'_> {
     fn write(&mut self, gpa: u64, bytes: &[u8]) -> Result<(), Failure> {
+        if bytes.is_empty() {
+            // A segment of zeros only: the memory is zero already.
+            return Ok(());
+        }
         // A segment may be all .bss: its memory is zero already.
         if bytes.is_empty() {
             return Ok(());

@@ -7,6 +7,7 @@ use sawmill_root::failure::Failure;
 use sawmill_rt::calls;
 use sawmill_rt::println;
 
+use super::alarm;
 use super::state::{Root, State};
 
 /// Starts one partition's first vCPU.
@@ -31,6 +32,7 @@ pub fn is_ready(root: &mut Root, index: usize) {
     if root.partitions[index].state == State::Started {
         root.partitions[index].state = State::Ready;
         println!("READY {}", root.name(index));
+        alarm::partition_is_ready(root, index);
     }
 }
 

@@ -2,6 +2,7 @@
 //! Root at work: start, then serve until the run ends.
 #![expect(clippy::result_large_err, reason = "there is no heap, and a failure is made once, at the end")]
 
+mod alarm;
 mod connect;
 mod create;
 mod devices;
@@ -84,13 +85,13 @@ fn set_up(mut windows: Windows) -> Result<Root, Failure> {
         devices::assign(&mut root, index)?;
         info_page::write(&mut root, index)?;
     }
+    alarm::begin(&mut root);
     launch::start_next(&mut root)?;
     Ok(root)
 }
 
 fn serve_forever(root: &mut Root, events: Events) -> ! {
     let (mut status, mut words) = (REPLY_NONE, [0; 6]);
-    hang::arm(root);
     loop {
         match calls::portal_reply_wait(status, words) {
             Ok(message) => (status, words) = answer(root, message),
@@ -98,7 +99,7 @@ fn serve_forever(root: &mut Root, events: Events) -> ! {
                 let [first, ..] = events.take();
                 status = REPLY_NONE;
                 if first >> EVENT_TIMER & 1 == 1 {
-                    hang::look(root);
+                    alarm::ring(root);
                 }
             }
             Err(other) => {

@@ -24,6 +24,17 @@ pub struct Root {
     pub links: ArrayVec<Link, SYSTEM_CONNECTIONS_MAX>,
     /// Address space for looking into regions.
     pub windows: Windows,
+    /// When to do what.
+    pub alarms: Alarms,
+}
+
+/// Times (TSC) at which something is due.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alarms {
+    /// Look whether servers answer.
+    pub look: Option<u64>,
+    /// Kill this partition.
+    pub kill: Option<(usize, u64)>,
 }
 
 /// Address space for looking into regions.
@@ -149,7 +160,7 @@ impl Root {
             .iter()
             .map(|_| Link { portal: NULL, to_server: NULL, to_client: NULL, control: NULL, pool: NULL })
             .collect();
-        Root { info, system, portal, partitions, links, windows }
+        Root { info, system, portal, partitions, links, windows, alarms: Alarms::default() }
     }
 
     /// Returns a partition's name.

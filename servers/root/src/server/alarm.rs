@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What root does by time: looks at servers, and kills one if a test asks for it.
+
+use sawmill_root::hang::LOOKS;
+use sawmill_root::reason::End;
+use sawmill_root::{inject, names};
+use sawmill_rt::{calls, println, time};
+
+use super::state::{Alarms, Root, State};
+use super::{hang, watch};
+
+/// Sets the first alarms.
+pub fn begin(root: &mut Root) {
+    root.alarms = Alarms { look: next_look(root), kill: None };
+    arm(root);
+}
+
+fn next_look(root: &Root) -> Option<u64> {
+    let shortest = root.system.partitions.iter().map(|it| it.hang_after_ns).filter(|ns| *ns != 0).min()?;
+    Some(time::tsc() + time::ticks(shortest / LOOKS, root.info.tsc_khz))
+}
+
+fn arm(root: &Root) {
+    let next = root.alarms.look.into_iter().chain(root.alarms.kill.map(|(_, at)| at)).min();
+    // Setting a timer has no error; 0 turns it off.
+    let _ = calls::timer_set(next.unwrap_or(0));
+}
+
+/// Notes that a partition is ready: the boot option may want it killed some time later.
+pub fn partition_is_ready(root: &mut Root, index: usize) {
+    let Some(kill) = inject::parse(names::unpadded(&root.info.command_line)) else { return };
+    if kill.partition == root.name(index) && root.partitions[index].restarts == 0 {
+        let ticks = time::ticks(kill.after_ms.saturating_mul(1_000_000), root.info.tsc_khz);
+        let at = time::tsc().saturating_add(ticks);
+        println!("partition {} will be killed in {} ms", kill.partition, kill.after_ms);
+        root.alarms.kill = Some((index, at));
+        arm(root);
+    }
+}
+
+/// Does what is due.
+pub fn ring(root: &mut Root) {
+    let now = time::tsc();
+    if let Some((index, _)) = root.alarms.kill.filter(|(_, at)| *at <= now) {
+        root.alarms.kill = None;
+        if root.partitions[index].state == State::Ready {
+            watch::stopped(root, index, End::Failure, "killed by the boot option");
+        }
+    }
+    if root.alarms.look.is_some_and(|at| at <= now) {
+        hang::look(root);
+        root.alarms.look = next_look(root);
+    }
+    arm(root);
+}
