@@ -61,7 +61,7 @@ impl<P: Platform> Kernel<P> {
         let memory = state.load_root(&caller, information)?;
         state.log.line(format_args!(
             "{} MiB for regions, {} kernel frames, {} CPUs, {} PCI functions, {} modules",
-            state.extents.left() * PAGE_SIZE >> 20,
+            (state.extents.left() * PAGE_SIZE) >> 20,
             state.frames.left(),
             state.platform.cpu_count(),
             state.functions.len(),
@@ -132,7 +132,7 @@ impl<P: Platform> State<P> {
             .ok_or("there is no boot module called root")?;
         let header = self.read_header(image);
         let is_sound = header.magic == FLAT_IMAGE_MAGIC
-            && header.load_gpa % PAGE_SIZE == 0
+            && header.load_gpa.is_multiple_of(PAGE_SIZE)
             && header.memory_bytes <= ROOT_PAGES * PAGE_SIZE
             && header.load_gpa.checked_add(image.size_bytes).is_some_and(|end| end <= ROOT_PAGES * PAGE_SIZE);
         if !is_sound {

@@ -67,6 +67,8 @@ pub(crate) struct CpuLocal<P: Platform> {
     /// Generations of translations that this CPU has seen, by arena index of the partition.
     pub ept_seen: [u32; PARTITIONS],
     pub copied: Copied,
+    /// Partition number with the terminal when the output was copied.
+    pub foreground: u8,
     /// Kernel lines to be put out.
     pub lines: ArrayVec<u8, 1024>,
 }
@@ -82,6 +84,7 @@ impl<P: Platform> CpuLocal<P> {
             fast_calls: 0,
             ept_seen: [0; PARTITIONS],
             copied: Copied::new(),
+            foreground: 0,
             lines: ArrayVec::new_const(),
         }
     }

@@ -137,8 +137,10 @@ impl<P: Platform> State<P> {
     pub(crate) fn portal_reply_wait(&mut self, caller: &Caller, arguments: &Arguments) -> Progress {
         let Some(vcpu) = self.vcpus.get_mut(caller.vcpu) else { return Progress::Waits };
         if arguments.selector != REPLY_NONE {
-            // A reply that nobody waits for is dropped.
-            let _ = self.answer(caller.vcpu, arguments);
+            if let Err(status) = self.answer(caller.vcpu, arguments) {
+                // The server may have to complete in another way, so it is told.
+                return Progress::status(status);
+            }
         } else if matches!(vcpu.serving, Serving::Caller(_)) {
             return Progress::status(Status::Busy);
         } else {
@@ -203,6 +205,18 @@ impl<P: Platform> State<P> {
     pub(crate) fn abandon_call(&mut self, caller: Ref<Vcpu>, status: Status) {
         self.detach_caller(caller);
         self.finish(caller, Outcome::status(status));
+    }
+
+    /// Ends a call whose budget is used up, and tells the caller whether the server had taken it.
+    pub(crate) fn time_out_call(&mut self, caller: Ref<Vcpu>) {
+        let server = match self.vcpus.get(caller).map(|vcpu| vcpu.activity) {
+            Some(Activity::Calling(server)) => self.vcpus.get(server),
+            _ => None,
+        };
+        let was_taken = server.is_some_and(|server| server.serving == Serving::Caller(caller));
+        self.detach_caller(caller);
+        let outcome = Outcome { badge: Some(u64::from(was_taken)), ..Outcome::status(Status::Timeout) };
+        self.finish(caller, outcome);
     }
 
     /// Takes a caller out of its call; it is left without a state.

@@ -71,7 +71,7 @@ impl<P: Platform> State<P> {
 
     /// Finds a whole writable guest page.
     pub(crate) fn guest_page(&self, partition: Ref<Partition>, gpa: Gpa) -> Decoded<Hpa> {
-        if gpa.0 % PAGE_SIZE != 0 {
+        if !gpa.0.is_multiple_of(PAGE_SIZE) {
             return Err(Status::BadAddress);
         }
         self.guest_memory(partition, gpa, PAGE_SIZE, ept::READ | ept::WRITE)

@@ -14,7 +14,7 @@ use sawmill_abi::UPCALL_VECTOR;
 use sawmill_abi::statistics::ExitClass;
 use sawmill_logic::arena::Ref;
 use sawmill_logic::console::{Output, Source};
-use sawmill_logic::platform::{CpuIndex, Exit, Platform, Registers, Tsc, VcpuHardware};
+use sawmill_logic::platform::{CpuIndex, Platform, Registers, Tsc, VcpuHardware};
 use spin::mutex::{SpinMutex, TicketMutex};
 
 /// The microkernel on a machine.
@@ -78,6 +78,7 @@ impl<P: Platform> Kernel<P> {
             self.answer(state, local);
             let next = self.prepare(state, local);
             self.shoot_down(state);
+            local.foreground = state.foreground;
             if !state.log.is_empty() {
                 local.lines = state.log.take();
             }
@@ -246,6 +247,7 @@ impl<P: Platform> Kernel<P> {
             return;
         }
         let mut output = self.output.lock();
+        output.set_foreground(local.foreground);
         let put = |bytes: &[u8]| self.platform.console_put(bytes);
         if copied.length > 0 {
             let source = Source { id: copied.id, name: &copied.name, channel: copied.channel };

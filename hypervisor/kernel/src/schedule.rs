@@ -176,7 +176,7 @@ impl<P: Platform> State<P> {
                 self.signal(reference, EVENT_TIMER);
             }
             if is_late {
-                self.abandon_call(reference, Status::Timeout);
+                self.time_out_call(reference);
             }
         }
         self.find_next_timer(here);

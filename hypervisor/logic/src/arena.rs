@@ -121,7 +121,7 @@ impl<T, const N: usize> Arena<T, N> {
             return None;
         }
         let value = slot.value.take()?;
-        slot.generation = slot.generation + 1;
+        slot.generation += 1;
         self.used -= 1;
         Some(value)
     }

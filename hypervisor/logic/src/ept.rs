@@ -140,7 +140,7 @@ pub fn map(
 ) -> Result<(), MapError> {
     let first = request.gpa.0 / PAGE_SIZE;
     let end = first.checked_add(request.pages).filter(|end| *end <= PAGES_END).ok_or(MapError::BadRange)?;
-    let is_aligned = request.gpa.0 % PAGE_SIZE == 0 && request.hpa.0 % PAGE_SIZE == 0;
+    let is_aligned = request.gpa.0.is_multiple_of(PAGE_SIZE) && request.hpa.0.is_multiple_of(PAGE_SIZE);
     if !is_aligned || request.pages == 0 || request.rights & RIGHTS == 0 || request.rights & !RIGHTS != 0 {
         return Err(MapError::BadRange);
     }
@@ -152,7 +152,9 @@ pub fn map(
         let hpa = Hpa(request.hpa.0 + (page - first) * PAGE_SIZE);
         let level = (0..=request.largest_leaf.min(2))
             .rev()
-            .find(|level| (page | hpa.0 / PAGE_SIZE) % pages_at(*level) == 0 && end - page >= pages_at(*level))
+            .find(|level| {
+                (page | (hpa.0 / PAGE_SIZE)).is_multiple_of(pages_at(*level)) && end - page >= pages_at(*level)
+            })
             .unwrap_or(0);
         if set_leaf(memory, frames, root, page, level, hpa, request).is_none() {
             unmap_level(memory, frames, root, ROOT_LEVEL, first, page.max(first + 1));
@@ -237,3 +239,6 @@ fn unmap_level(
 fn is_empty(memory: &impl PhysicalMemory, table: Hpa) -> bool {
     (0..512).all(|index| memory.read_u64(Hpa(table.0 + index * 8)) == 0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,7 @@ impl PhysicalMemory for Fake {
         self.words().get((at.0 / 8) as usize).copied().unwrap_or(0)
     }
     fn write_u64(&self, at: Hpa, value: u64) {
-        assert!(at.0 % 8 == 0 && at.0 >= MEMORY_START, "write to {at:?}");
+        assert!(at.0.is_multiple_of(8) && at.0 >= MEMORY_START, "write to {at:?}");
         self.words()[(at.0 / 8) as usize] = value;
     }
     fn fetch_or_u64(&self, at: Hpa, bits: u64) -> u64 {
@@ -95,7 +95,7 @@ impl PhysicalMemory for Fake {
         old
     }
     fn zero_page(&self, at: Hpa) {
-        assert!(at.0 % 4096 == 0 && at.0 >= MEMORY_START, "zeroing of {at:?}");
+        assert!(at.0.is_multiple_of(4096) && at.0 >= MEMORY_START, "zeroing of {at:?}");
         self.words()[(at.0 / 8) as usize..][..512].fill(0);
     }
     fn copy_in(&self, from: Hpa, to: &mut [u8]) {

@@ -2,5 +2,7 @@
 //! The whole kernel on a fake machine.
 
 mod fake;
+mod fuzz;
 mod ipc;
+mod objects;
 mod world;

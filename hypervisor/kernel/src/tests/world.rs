@@ -35,6 +35,16 @@ pub struct Guest {
     pub vpid: u16,
 }
 
+/// What must be the same before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resources {
+    kernel_frames: u64,
+    region_pages: u64,
+    root_kernel: u64,
+    root_pages: u64,
+    objects: [usize; 8],
+}
+
 fn padded<const N: usize>(name: &str) -> [u8; N] {
     let mut bytes = [0; N];
     bytes[..name.len()].copy_from_slice(name.as_bytes());
@@ -229,6 +239,39 @@ impl World {
         let state = self.kernel.state.lock();
         let partition = state.partitions.find_from(id as usize - 1, |_| true)?;
         ept::translate(self.machine, state.partitions.get(partition)?.ept_root, Gpa(gpa))
+    }
+
+    /// What the kernel has left, and how full its tables are.
+    pub fn resources(&self) -> Resources {
+        let state = self.kernel.state.lock();
+        let root = state.partitions.get(state.root.unwrap()).unwrap();
+        Resources {
+            kernel_frames: state.frames.left(),
+            region_pages: state.extents.left(),
+            root_kernel: root.kernel_quota.used(),
+            root_pages: root.page_quota.used(),
+            objects: [
+                state.partitions.len(),
+                state.vcpus.len(),
+                state.portals.len(),
+                state.regions.len(),
+                state.events.len(),
+                state.irqs.len(),
+                state.devices.len(),
+                state.mappings.len(),
+            ],
+        }
+    }
+
+    /// Revokes all that root has made or was given since boot.
+    pub fn release_everything(&self) {
+        for selector in 32..256 {
+            let kind = self.root(Hypercall::CapabilityIdentify, selector, &[]);
+            // The memory that root lives in and its own module stay.
+            if kind.rax == 0 && selector > 33 {
+                self.root(Hypercall::CapabilityRevoke, selector, &[1]);
+            }
+        }
     }
 
     /// Whether registers hold a fault message.

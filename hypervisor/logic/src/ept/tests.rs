@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Page tables over fake memory, against a model that is a map.
+
+use super::{EXECUTE, MapError, MemoryType, READ, Request, TableFrames, WRITE, map, translate, unmap};
+use crate::platform::{Gpa, Hpa, PhysicalMemory};
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Sparse memory that holds page tables only.
+#[derive(Default)]
+struct Memory {
+    words: RefCell<BTreeMap<u64, u64>>,
+    /// Frames that are tables now: a write anywhere else is a defect.
+    tables: RefCell<BTreeSet<u64>>,
+}
+
+impl PhysicalMemory for Memory {
+    fn read_u64(&self, at: Hpa) -> u64 {
+        assert!(self.tables.borrow().contains(&(at.0 & !4095)), "a walk left the tables: {at:?}");
+        self.words.borrow().get(&at.0).copied().unwrap_or(0)
+    }
+    fn write_u64(&self, at: Hpa, value: u64) {
+        assert!(self.tables.borrow().contains(&(at.0 & !4095)), "write outside of tables: {at:?}");
+        self.words.borrow_mut().insert(at.0, value);
+    }
+    fn fetch_or_u64(&self, at: Hpa, bits: u64) -> u64 {
+        let old = self.read_u64(at);
+        self.write_u64(at, old | bits);
+        old
+    }
+    fn swap_u64(&self, at: Hpa, value: u64) -> u64 {
+        let old = self.read_u64(at);
+        self.write_u64(at, value);
+        old
+    }
+    fn zero_page(&self, at: Hpa) {
+        self.words.borrow_mut().retain(|address, _| address & !4095 != at.0);
+    }
+    fn copy_in(&self, _: Hpa, _: &mut [u8]) {}
+    fn copy_out(&self, _: Hpa, _: &[u8]) {}
+}
+
+struct Frames<'a> {
+    memory: &'a Memory,
+    free: Vec<u64>,
+}
+
+impl TableFrames for Frames<'_> {
+    fn take(&mut self) -> Option<Hpa> {
+        let frame = self.free.pop()?;
+        self.memory.tables.borrow_mut().insert(frame);
+        // What was there before must not matter.
+        for index in 0..512 {
+            self.memory.words.borrow_mut().insert(frame + index * 8, u64::MAX);
+        }
+        Some(Hpa(frame))
+    }
+    fn give(&mut self, frame: Hpa) {
+        assert!(self.memory.tables.borrow_mut().remove(&frame.0), "not a table: {frame:?}");
+        self.free.push(frame.0);
+    }
+}
+
+const ROOT: Hpa = Hpa(0x1000);
+const TABLES: u64 = 24;
+
+fn with_tables(test: impl FnOnce(&Memory, &mut Frames<'_>) -> Result<(), TestCaseError>) -> Result<(), TestCaseError> {
+    let memory = Memory::default();
+    memory.tables.borrow_mut().insert(ROOT.0);
+    let free = (0..TABLES).map(|index| 0x10_0000 + index * 4096).collect();
+    let mut frames = Frames { memory: &memory, free };
+    test(&memory, &mut frames)
+}
+
+/// Ranges around the places where levels meet.
+fn page() -> impl Strategy<Value = u64> {
+    (prop_oneof![Just(0u64), Just(512), Just(1024), Just(1 << 18), Just((1 << 18) + 512), Just(1 << 27)], -3i64..4)
+        .prop_map(|(base, offset)| base.saturating_add_signed(offset))
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let pages = prop_oneof![1u64..5, Just(512), Just(513), Just(1 << 18)];
+    (page(), page(), pages, 1u64..8, 0u32..3, any::<bool>()).prop_map(
+        |(gpa, hpa, pages, rights, largest_leaf, is_aligned)| {
+            // Half of them congruent, so that large leaves occur.
+            let hpa = if is_aligned { gpa + (2 << 18) } else { hpa };
+            let memory_type = MemoryType::WriteBack;
+            Request { gpa: Gpa(gpa * 4096), hpa: Hpa(hpa * 4096), pages, rights, memory_type, largest_leaf }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn translations_match_the_model(steps in proptest::collection::vec((request(), any::<bool>(), any::<prop::sample::Index>()), 1..25)) {
+        with_tables(|memory, frames| {
+            let mut held: Vec<Request> = Vec::new();
+            for (request, is_unmap, which) in steps {
+                if is_unmap && !held.is_empty() {
+                    let gone = held.swap_remove(which.index(held.len()));
+                    unmap(memory, frames, ROOT, gone.gpa, gone.pages);
+                } else {
+                    let (first, end) = (request.gpa.0, request.gpa.0 + request.pages * 4096);
+                    let overlaps = held.iter().any(|other| first < other.gpa.0 + other.pages * 4096 && other.gpa.0 < end);
+                    let free = frames.free.len();
+                    match map(memory, frames, ROOT, &request) {
+                        Ok(()) => {
+                            prop_assert!(!overlaps);
+                            held.push(request);
+                        }
+                        Err(MapError::Occupied) => prop_assert!(overlaps),
+                        Err(MapError::NoFrame) => prop_assert_eq!(frames.free.len(), free, "a refused mapping left tables"),
+                        Err(MapError::BadRange) => prop_assert!(false, "a good range was refused"),
+                    }
+                }
+                for mapping in &held {
+                    for page in [0, 1, mapping.pages / 2, mapping.pages - 1] {
+                        let page = page.min(mapping.pages - 1);
+                        let found = translate(memory, ROOT, Gpa(mapping.gpa.0 + page * 4096 + 0x123));
+                        prop_assert_eq!(found.map(|found| (found.hpa.0, found.rights)), Some((mapping.hpa.0 + page * 4096 + 0x123, mapping.rights)));
+                    }
+                    for outside in [mapping.gpa.0.wrapping_sub(1), mapping.gpa.0 + mapping.pages * 4096] {
+                        let is_held = held.iter().any(|other| outside >= other.gpa.0 && outside < other.gpa.0 + other.pages * 4096);
+                        prop_assert_eq!(translate(memory, ROOT, Gpa(outside)).is_some(), is_held);
+                    }
+                }
+            }
+            for gone in held { unmap(memory, frames, ROOT, gone.gpa, gone.pages); }
+            prop_assert_eq!(frames.free.len() as u64, TABLES, "tables are lost");
+            Ok(())
+        })?;
+    }
+}
+
+#[test]
+fn aligned_range_takes_large_leaves() {
+    with_tables(|memory, frames| {
+        let request = Request {
+            gpa: Gpa(0),
+            hpa: Hpa(4 << 30),
+            pages: 1 << 18,
+            rights: READ | WRITE,
+            memory_type: MemoryType::WriteBack,
+            largest_leaf: 2,
+        };
+        map(memory, frames, ROOT, &request).unwrap();
+        assert_eq!(frames.free.len() as u64, TABLES - 1, "one table for a 1 GiB leaf");
+        unmap(memory, frames, ROOT, Gpa(0), 1 << 18);
+        map(memory, frames, ROOT, &Request { largest_leaf: 1, ..request }).unwrap();
+        assert_eq!(frames.free.len() as u64, TABLES - 2, "two tables for 2 MiB leaves");
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn ranges_outside_of_the_address_space_are_refused() {
+    with_tables(|memory, frames| {
+        let good = Request {
+            gpa: Gpa(0),
+            hpa: Hpa(0),
+            pages: 1,
+            rights: READ | EXECUTE,
+            memory_type: MemoryType::Uncached,
+            largest_leaf: 0,
+        };
+        for bad in [
+            Request { gpa: Gpa(1), ..good },
+            Request { hpa: Hpa(8), ..good },
+            Request { pages: 0, ..good },
+            Request { pages: u64::MAX, ..good },
+            Request { gpa: Gpa(1 << 48), ..good },
+            Request { rights: 0, ..good },
+            Request { rights: 15, ..good },
+        ] {
+            assert_eq!(map(memory, frames, ROOT, &bad), Err(MapError::BadRange), "{bad:?}");
+        }
+        assert_eq!(translate(memory, ROOT, Gpa(u64::MAX)), None);
+        Ok(())
+    })
+    .unwrap();
+}
