@@ -13,10 +13,15 @@ const TAIL_LINES: usize = 40;
 /// A longer line is cut: not everything on a serial line is text.
 const LINE_MAX: usize = 1024;
 
+/// First words of the lines in which root records counters and traces, and its partition id.
+const RECORDS: [&str; 3] = ["TRACE ", "STATISTICS ", "MEMORY "];
+const ROOT: u8 = 1;
+
 /// The log of one run.
 #[derive(Debug)]
 pub struct Log {
     file: Option<File>,
+    records: Option<File>,
     is_verbose: bool,
     names: Vec<String>,
     open_lines: BTreeMap<u8, Vec<u8>>,
@@ -27,7 +32,20 @@ impl Log {
     /// A log into `file`, if given; with `is_verbose`, also onto standard error.
     pub fn new(file: Option<&Path>, is_verbose: bool, names: Vec<String>) -> Result<Self> {
         let file = file.map(|path| File::create(path).with_context(|| format!("cannot write {}", path.display())));
-        Ok(Self { file: file.transpose()?, is_verbose, names, open_lines: BTreeMap::new(), tail: VecDeque::new() })
+        Ok(Self {
+            file: file.transpose()?,
+            records: None,
+            is_verbose,
+            names,
+            open_lines: BTreeMap::new(),
+            tail: VecDeque::new(),
+        })
+    }
+
+    /// Puts root's records into `file` instead of the log.
+    pub fn record_to(&mut self, file: &Path) -> Result<()> {
+        self.records = Some(File::create(file).with_context(|| format!("cannot write {}", file.display()))?);
+        Ok(())
     }
 
     /// Takes what a partition said; returns the lines that became complete.
@@ -66,6 +84,13 @@ impl Log {
     }
 
     fn put(&mut self, partition: u8, line: &str) {
+        if let Some(records) = &mut self.records
+            && partition == ROOT
+            && RECORDS.iter().any(|word| line.starts_with(word))
+        {
+            let _ = writeln!(records, "{line}");
+            return;
+        }
         let name = self.names.get(usize::from(partition)).cloned().unwrap_or_else(|| partition.to_string());
         self.emit(&format!("[{name}] {line}"));
     }

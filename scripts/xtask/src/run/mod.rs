@@ -57,6 +57,9 @@ pub fn run(options: &Options) -> Result<u8> {
     let boot = prepare::boot(options, choice.machine, &disk.path, &scratch)?;
 
     let mut log = Log::new(options.log.as_deref(), options.verbose, boot.names.clone())?;
+    if let Some(file) = &options.trace {
+        log.record_to(file)?;
+    }
     announce(options, &choice, &mut log);
     let outcome = boot_and_judge(options, choice.machine, boot, &disk, &scratch, &mut log)?;
     explain(&outcome, &mut log);

@@ -54,7 +54,7 @@ pub struct Options {
     /// Brings a file back after the run; may be given several times.
     #[arg(long, value_name = "GUEST:HOST", value_parser = copy_out)]
     pub copy_out: Vec<CopyOut>,
-    /// Writes the kernel's trace to this file.
+    /// Writes the kernel's counters and its trace to this file.
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// Sets an environment variable of the command.

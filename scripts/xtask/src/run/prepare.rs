@@ -56,9 +56,12 @@ fn multiserver(options: &Options, machine: Machine, disk: &Path, iso: &Path) -> 
     if options.memory_disk {
         files.insert("disk".to_owned(), Content::File(disk.to_path_buf()));
     }
+    let trace = if options.trace.is_some() { " trace=on" } else { "" };
     let tuning = Tuning {
         overrides: overrides(options)?,
-        command_line: format!("console=mux emulator={emulator} {}", options.hypervisor_options).trim().to_owned(),
+        command_line: format!("console=mux emulator={emulator}{trace} {}", options.hypervisor_options)
+            .trim()
+            .to_owned(),
         files,
         features: Vec::new(),
     };
