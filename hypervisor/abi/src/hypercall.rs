@@ -59,9 +59,9 @@ hypercalls! {
     0 AbiVersion "abi_version" None 0, ("") -> ("rbx version"),
         "Returns the version of this interface.";
     1 PortalCall "portal_call" Portal object::RIGHT_PORTAL_CALL, ("w0..w5 message") -> ("w0..w5 reply"),
-        "Calls the server behind a portal and waits for its reply. RAX is the status that the server gave (OK, PENDING or an error of its choice), TIMEOUT when the portal's budget is used up, PEER_DEAD when the server died. Interrupts of the caller are delivered when the call ends.";
+        "Calls the server behind a portal and waits for its reply. RAX is the status that the server gave (OK, PENDING or an error of its choice), TIMEOUT when the portal's budget is used up (RBX = 1 if the server had taken the call, 0 if it never saw it), PEER_DEAD when the server died. Interrupts of the caller are delivered when the call ends.";
     2 PortalReplyWait "portal_reply_wait" None 0, ("rbx status of the reply, or REPLY_NONE; w0..w5 reply") -> ("rbx badge; w0..w5 message"),
-        "Answers the current call, if there is one, and waits for the next. INTERRUPTED when an event is pending for this vCPU (the reply, if any, was delivered). The reply is dropped silently when the caller is gone. BUSY when a call is already current and REPLY_NONE is given: the server has to answer first.";
+        "Answers the current call, if there is one, and waits for the next. INTERRUPTED when an event is pending for this vCPU (the reply, if any, was delivered). STALE, without waiting, when nobody waits for the reply any more: the caller is gone or its budget is used up. BUSY when a call is already current and REPLY_NONE is given: the server has to answer first.";
     3 PortalReply "portal_reply" None 0, ("rbx status of the reply; w0..w5 reply") -> (""),
         "Answers the current call and goes on. STALE when there is none or its caller is gone.";
     4 VcpuWait "vcpu_wait" None 0, ("") -> (""),

@@ -201,12 +201,6 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// Takes a caller out of its call and gives it a status instead of a reply.
-    pub(crate) fn abandon_call(&mut self, caller: Ref<Vcpu>, status: Status) {
-        self.detach_caller(caller);
-        self.finish(caller, Outcome::status(status));
-    }
-
     /// Ends a call whose budget is used up, and tells the caller whether the server had taken it.
     pub(crate) fn time_out_call(&mut self, caller: Ref<Vcpu>) {
         let server = match self.vcpus.get(caller).map(|vcpu| vcpu.activity) {

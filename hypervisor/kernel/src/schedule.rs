@@ -8,7 +8,6 @@ use crate::limits::SLICE_NS;
 use crate::state::State;
 use crate::vcpu::{Activity, Vcpu};
 use sawmill_abi::event::EVENT_TIMER;
-use sawmill_abi::status::Status;
 use sawmill_abi::trace::TraceKind;
 use sawmill_logic::arena::Ref;
 use sawmill_logic::platform::{CpuIndex, Platform, Tsc};

@@ -58,6 +58,10 @@ mod assistant {
                     events.take();
                     status = REPLY_NONE;
                 }
+                Err(Status::Stale) => {
+                    note(Err(Status::Stale));
+                    status = REPLY_NONE;
+                }
                 Err(other) => {
                     println!("FAILED assistant: waiting: {other:?}");
                     calls::partition_exit(ExitKind::Panic, 1);

@@ -63,7 +63,7 @@ pub fn portal_call(portal: Selector, words: [u64; WORDS]) -> Outcome {
 /// Answers the current call, if there is one, and waits for the next.
 ///
 /// # Errors
-/// `Interrupted` when an event is pending; the reply was delivered.
+/// `Interrupted` when an event is pending; the reply was delivered. `Stale` when nobody waits for the reply.
 #[inline]
 pub fn portal_reply_wait(status: u64, words: [u64; WORDS]) -> Result<Message> {
     let outcome = hypercall::invoke(Hypercall::PortalReplyWait as u64, status, words).checked()?;

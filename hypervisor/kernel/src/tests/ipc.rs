@@ -115,11 +115,15 @@ fn call_past_its_budget_times_out_and_the_reply_goes_nowhere() {
     world.push_call(client.vpid, PortalCall, portal, &[1]);
     world.turns(0, 6);
     assert_eq!(status(&world.last_entry(client.vpid)), Status::Timeout);
+    assert_eq!(world.last_entry(client.vpid).rbx, 1, "the server had taken it");
     assert_eq!(status(&world.call(0, server.vpid, PortalReply, 0, &[]).unwrap()), Status::Stale);
+    let late = world.call(0, server.vpid, PortalReplyWait, 0, &[]).unwrap();
+    assert_eq!(status(&late), Status::Stale, "told, without waiting");
     let (world, client, server, portal) = pair(0, 0, 1_000_000);
     world.push_call(client.vpid, PortalCall, portal, &[1]);
     world.turns(0, 6);
     assert_eq!(status(&world.last_entry(client.vpid)), Status::Timeout, "while it was queued");
+    assert_eq!(world.last_entry(client.vpid).rbx, 0, "the server never saw it");
     world.clear_events(server.vpid);
     receive(&world, 0, server);
 }

@@ -102,6 +102,8 @@ fn serve_forever(root: &mut Root, events: Events) -> ! {
                     alarm::ring(root);
                 }
             }
+            // The caller went away before it had its answer.
+            Err(Status::Stale) => status = REPLY_NONE,
             Err(other) => {
                 println!("waiting for calls failed: {other:?}");
                 end::run(policy::STATUS_SYSTEM_FAILED, "root cannot wait for calls");
