@@ -12,7 +12,8 @@ use crate::{linux, paths, rootfs};
 
 /// What the Debian image holds.
 const DEBIAN_SIZE: &str = "1G";
-const DEBIAN_PACKAGES: [&str; 7] = ["bash", "coreutils", "python3-minimal", "sqlite3", "perl-base", "gcc", "make"];
+const DEBIAN_PACKAGES: [&str; 8] =
+    ["bash", "coreutils", "python3-minimal", "sqlite3", "perl-base", "gcc", "make", "libc6-dev"];
 /// The job that the Debian image runs.
 const DEBIAN_JOB: &str = include_str!("debian-job.sh");
 
