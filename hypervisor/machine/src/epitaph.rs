@@ -48,13 +48,13 @@ pub fn machine_check() -> ! {
 
 /// Says why this machine cannot be used, in one sentence, and stops it.
 pub fn refuse(reason: &str) -> ! {
-    let _ = write!(LastWords, "\r\nsawmill: cannot run here: this machine has {reason}\r\n");
+    let _ = write!(LastWords::begin(), "\r\nsawmill: cannot run here: this machine has {reason}\r\n");
     stop()
 }
 
 /// Says why the boot failed, in one sentence, and stops the machine.
 pub fn fail_boot(reason: &str) -> ! {
-    let _ = write!(LastWords, "\r\nsawmill: cannot boot: {reason}\r\n");
+    let _ = write!(LastWords::begin(), "\r\nsawmill: cannot boot: {reason}\r\n");
     stop()
 }
 
@@ -62,7 +62,7 @@ fn write(what: fmt::Arguments, stack: u64) -> ! {
     if !IS_WRITTEN.swap(true, Ordering::AcqRel) {
         let cpu = area::current();
         let _ = write!(
-            LastWords,
+            LastWords::begin(),
             "\r\n\nSAWMILL-EPITAPH cpu {} partition tag {}: {what}\r\n",
             cpu.index.load(Ordering::Relaxed),
             crate::virt::vmx::switch::loaded_tag(cpu),
@@ -83,12 +83,24 @@ fn backtrace(stack: u64) {
     while address < end && top - address <= area::STACK_SIZE as u64 && printed < BACKTRACE_MAX {
         // SAFETY: inside this CPU's own stack (compared with its bounds just now), aligned, always mapped.
         let word = unsafe { (address as *const u64).read_volatile() };
-        if paging::is_image_text(word) {
+        if is_after_call(word) {
             let _ = write!(LastWords, "  maybe from {}\r\n", Symbol(word));
             printed += 1;
         }
         address += 8;
     }
+}
+
+/// Whether an address follows a CALL instruction of the image, as a return address does.
+fn is_after_call(address: u64) -> bool {
+    const CALL_RELATIVE: u8 = 0xe8;
+    const CALL_INDIRECT: u8 = 0xff;
+    let byte_before = |distance: u64| {
+        let at = address.wrapping_sub(distance);
+        if paging::is_image_text(at) { read::<u8>(at as usize) } else { 0 }
+    };
+    paging::is_image_text(address)
+        && (byte_before(5) == CALL_RELATIVE || [2, 3, 6].into_iter().any(|length| byte_before(length) == CALL_INDIRECT))
 }
 
 /// Stops this CPU for good.
@@ -104,6 +116,8 @@ struct Symbol(u64);
 
 /// Entry of an ELF64 symbol table.
 const ENTRY_SIZE: usize = 24;
+/// Length of the last part of a mangled path: `h` and 16 digits.
+const HASH_LENGTH: usize = 17;
 
 impl fmt::Display for Symbol {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -120,19 +134,40 @@ impl fmt::Display for Symbol {
         let Some((value, name)) = best else { return Ok(()) };
         formatter.write_str(" = ")?;
         let (names, size) = tables.names;
-        for at in names + name as usize..names + size {
-            match read::<u8>(at) {
-                0 => break,
-                byte => formatter.write_char(char::from(byte))?,
-            }
-        }
+        let bytes = (names + name as usize..names + size).map(read::<u8>).take_while(|&byte| byte != 0);
+        write_name(formatter, bytes)?;
         write!(formatter, "+{:#x}", self.0 - value)
     }
 }
 
-/// Reads a value of the symbol tables.
+/// Writes a symbol's name; of one in the legacy mangling the path, without its hash.
+fn write_name(formatter: &mut fmt::Formatter, bytes: impl Iterator<Item = u8> + Clone) -> fmt::Result {
+    if !bytes.clone().take(3).eq(*b"_ZN") {
+        return bytes.into_iter().try_for_each(|byte| formatter.write_char(char::from(byte)));
+    }
+    let mut bytes = bytes.skip(3).peekable();
+    let mut separator = "";
+    loop {
+        let mut length = 0usize;
+        while let Some(digit) = bytes.next_if(u8::is_ascii_digit) {
+            length = length.saturating_mul(10).saturating_add(usize::from(digit - b'0'));
+        }
+        let is_hash = length == HASH_LENGTH && bytes.peek() == Some(&b'h');
+        if length == 0 || is_hash {
+            return Ok(());
+        }
+        formatter.write_str(separator)?;
+        separator = "::";
+        for _ in 0..length {
+            let Some(byte) = bytes.next() else { return Ok(()) };
+            formatter.write_char(char::from(byte))?;
+        }
+    }
+}
+
+/// Reads a value of the symbol tables or of the image's code.
 fn read<T: Copy>(address: usize) -> T {
-    // SAFETY: (1) callers stay within the tables, which the loader put into identity-mapped RAM and the inventory
-    // keeps out of the free memory; (2) integers of any alignment and value.
+    // SAFETY: (1) callers stay within the image's code, or within the tables, which the loader put into identity-mapped
+    // RAM and the inventory keeps out of the free memory; (2) integers of any alignment and value.
     unsafe { (address as *const T).read_unaligned() }
 }

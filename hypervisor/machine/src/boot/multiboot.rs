@@ -94,7 +94,7 @@ pub fn read(magic: u32, address: usize) -> Result<Inventory, &'static str> {
 
     let map = information.memory_map_tag().ok_or("the boot loader gave no memory map")?;
     for area in map.memory_areas() {
-        if MemoryAreaType::from(area.typ()) != MemoryAreaType::Available {
+        if area.typ() != MemoryAreaType::Available {
             continue;
         }
         let start = area.start_address().next_multiple_of(PAGE_SIZE);

@@ -35,6 +35,9 @@ pub extern "C" fn boot_processor(magic: u32, address: usize) -> ! {
     log!("\r\nSawMill {} boots", env!("CARGO_PKG_VERSION"));
     let mut inventory = or_fail(multiboot::read(magic, address));
     let options = core::str::from_utf8(&inventory.command_line).unwrap_or("");
+    if has_option(options, "console=mux") {
+        console::enable_frames();
+    }
     if has_option(options, "mirror=e9") {
         console::enable_mirror();
     }
@@ -60,7 +63,10 @@ extern "C" fn continue_boot() -> ! {
     time::calibrate();
     let (wall_clock_ns, wall_clock_tsc) = (time::wall_clock_ns(), Tsc(time::now()));
     apic::silence_pic();
-    local::select(features.has_x2apic, features.has_tsc_deadline);
+    let options = core::str::from_utf8(&inventory.command_line).unwrap_or("");
+    // The options are for testing what is used where the processor has neither.
+    let has_x2apic = features.has_x2apic && !has_option(options, "apic=x");
+    local::select(has_x2apic, features.has_tsc_deadline && !has_option(options, "timer=count"));
     io::initialize(tables);
     area::of(0).apic_id.store(local::initialize(), Ordering::Relaxed);
     local::calibrate();
@@ -75,7 +81,6 @@ extern "C" fn continue_boot() -> ! {
     }
     physical::initialize(reachable);
 
-    let options = core::str::from_utf8(&inventory.command_line).unwrap_or("");
     let limit = option(options, "cpus").and_then(|text| text.parse().ok()).unwrap_or(crate::cpu::CPUS_MAX);
     let count = processors::start(&tables.processors, limit);
     let free_pages: u64 = inventory.free.iter().map(|range| range.pages).sum();
@@ -91,7 +96,7 @@ extern "C" fn continue_boot() -> ! {
     log!("no IOMMU is used: a device that a partition owns can reach all memory by DMA");
     start_console();
     #[cfg(feature = "selftest")]
-    crate::virt::selftest::run(&inventory.free);
+    crate::virt::selftest::run(&inventory.free, option(options, "crash"));
     sawmill_image_boot(&BootInformation {
         memory: &inventory.free,
         modules: &inventory.modules,

@@ -10,6 +10,7 @@ pub mod vga;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use sawmill_abi::console::{CHANNEL_TERMINAL, FRAME_BASE, FRAME_START};
 use spin::Mutex;
 
 use crate::cpu::port;
@@ -17,10 +18,25 @@ use crate::cpu::port;
 /// The line itself; held while one piece of text goes out so that CPUs do not mix. A leaf: nothing is locked inside.
 static SERIAL: Mutex<()> = Mutex::new(());
 static MIRROR: AtomicBool = AtomicBool::new(false);
+static IS_FRAMED: AtomicBool = AtomicBool::new(false);
+
+/// What precedes a line of this crate when the line carries frames: partition 0, terminal channel.
+const FRAME: [u8; 3] = [FRAME_START, FRAME_BASE, FRAME_BASE + CHANNEL_TERMINAL as u8];
 
 /// Also sends every byte to port 0xe9, which emulators show.
 pub fn enable_mirror() {
     MIRROR.store(true, Ordering::Relaxed);
+}
+
+/// Puts the lines of this crate into frames of the hypervisor, as all other output is.
+pub fn enable_frames() {
+    IS_FRAMED.store(true, Ordering::Relaxed);
+}
+
+fn begin_frame() {
+    if IS_FRAMED.load(Ordering::Relaxed) {
+        write_unlocked(&FRAME);
+    }
 }
 
 /// Writes bytes to the serial line, as they are.
@@ -54,6 +70,7 @@ fn write_unlocked(bytes: &[u8]) {
 /// Takes the console lock.
 pub fn print_line(arguments: fmt::Arguments) {
     let _guard = SERIAL.lock();
+    begin_frame();
     // A formatting error cannot happen: `Line` never fails.
     let _ = fmt::write(&mut Line, arguments);
     write_unlocked(b"\r\n");
@@ -71,6 +88,14 @@ impl fmt::Write for Line {
 
 /// Text output for last words: takes no lock, and shows on the screen too.
 pub struct LastWords;
+
+impl LastWords {
+    /// Begins them, whatever was being said.
+    pub fn begin() -> LastWords {
+        begin_frame();
+        LastWords
+    }
+}
 
 impl fmt::Write for LastWords {
     fn write_str(&mut self, text: &str) -> fmt::Result {

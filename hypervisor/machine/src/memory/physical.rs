@@ -35,13 +35,13 @@ fn is_reachable(at: u64, length: u64) -> bool {
 
 /// Whether an address is that of a whole page that was handed out.
 pub fn is_page(at: Hpa) -> bool {
-    at.0 % PAGE_SIZE == 0 && is_reachable(at.0, PAGE_SIZE)
+    at.0.is_multiple_of(PAGE_SIZE) && is_reachable(at.0, PAGE_SIZE)
 }
 
 /// Returns the word at an address, if it is aligned and was handed out.
 #[inline]
 fn word(at: Hpa) -> Option<&'static AtomicU64> {
-    if at.0 % 8 != 0 || !is_reachable(at.0, 8) {
+    if !at.0.is_multiple_of(8) || !is_reachable(at.0, 8) {
         return None;
     }
     // SAFETY: (1) aligned, and in RAM that is identity mapped for good; (2) in a range given to `initialize`, so no

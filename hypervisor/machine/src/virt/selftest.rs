@@ -73,6 +73,11 @@ fn prepare(free: &Ranges) -> Bench {
     bench
 }
 
+fn overflow_stack(depth: u64) -> u64 {
+    let frame = core::hint::black_box([depth; 64]);
+    if depth == 0 { 0 } else { overflow_stack(depth + 1) + frame[0] }
+}
+
 fn expect(what: &str, exit: Exit, wanted: Exit) {
     if exit != wanted {
         log!("SELFTEST-FAILED {what}: {exit:x?}");
@@ -88,8 +93,8 @@ fn measure(what: &str, mut step: impl FnMut()) {
     log!("selftest: {what}: {} instructions", (time::now() - start) / ROUNDS);
 }
 
-/// Runs the test.
-pub fn run(free: &Ranges) {
+/// Runs the test; afterwards crashes in the way asked for, to show what an epitaph looks like.
+pub fn run(free: &Ranges, crash: Option<&str>) {
     let mut bench = prepare(free);
     program(&CALL_LOOP.to_le_bytes(), bench.memory);
     let (mut registers, mut other) = (Registers::default(), Registers::default());
@@ -156,4 +161,11 @@ pub fn run(free: &Ranges) {
     let _ = MACHINE.idle(Tsc(time::now() + 100_000_000));
     vcpu.retire();
     log!("SELFTEST-END");
+    match crash {
+        // SAFETY: raises #UD, whose handler does not return.
+        Some("undefined") => unsafe { core::arch::asm!("ud2") },
+        Some("stack") => log!("{}", overflow_stack(1)),
+        Some("panic") => panic!("the selftest was asked to panic"),
+        _ => {}
+    }
 }

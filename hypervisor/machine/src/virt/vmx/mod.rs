@@ -124,7 +124,7 @@ pub fn initialize() -> Result<(), &'static str> {
     let shared = Shared {
         controls: controls::Controls::compute()?,
         revision: msr::read(IA32_VMX_BASIC) as u32 & 0x7fff_ffff,
-        look_interval_ticks: (time::tsc_khz() * LOOK_INTERVAL_MS >> (msr::read(IA32_VMX_MISC) & 31)).min(u32::MAX.into()),
+        look_interval_ticks: ((time::tsc_khz() * LOOK_INTERVAL_MS) >> (msr::read(IA32_VMX_MISC) & 31)).min(u32::MAX.into()),
         cr0_must: msr::read(IA32_VMX_CR0_FIXED0),
         cr4_must: msr::read(IA32_VMX_CR4_FIXED0),
         invept_kind: if msr::read(IA32_VMX_EPT_VPID_CAP) & INVEPT_SINGLE != 0 { 1 } else { 2 },

@@ -133,7 +133,7 @@ fn guest(shared: &Shared, entry: EntryState) -> [(Writable, u64); 18] {
 }
 
 /// Flat 64-bit segments; no descriptor table in the guest's memory is needed.
-fn segments() -> [(Writable, u64); 35] {
+fn segments() -> [(Writable, u64); 36] {
     const CODE: u64 = 0xa09b;
     const DATA: u64 = 0xc093;
     const TASK: u64 = 0x8b;
@@ -172,6 +172,7 @@ fn segments() -> [(Writable, u64); 35] {
         (fields::GUEST_ES_BASE, 0),
         (fields::GUEST_FS_BASE, 0),
         (fields::GUEST_GS_BASE, 0),
+        (fields::GUEST_LDTR_BASE, 0),
         (fields::GUEST_TR_BASE, 0),
         (fields::GUEST_GDTR_BASE, 0),
         (fields::GUEST_IDTR_BASE, 0),
