@@ -64,6 +64,8 @@ pub(crate) struct CpuLocal<P: Platform> {
     pub pair: Option<Pair>,
     /// Calls by that lease, not counted in the vCPUs yet.
     pub fast_calls: u64,
+    /// Replies by it.
+    pub fast_replies: u64,
     /// Generations of translations that this CPU has seen, by arena index of the partition.
     pub ept_seen: [u32; PARTITIONS],
     pub copied: Copied,
@@ -82,6 +84,7 @@ impl<P: Platform> CpuLocal<P> {
             slots: [const { None }; VCPUS],
             pair: None,
             fast_calls: 0,
+            fast_replies: 0,
             ept_seen: [0; PARTITIONS],
             copied: Copied::new(),
             foreground: 0,

@@ -54,13 +54,15 @@ impl<P: Platform> Kernel<P> {
         entered: Ref<Vcpu>,
         deadline: Tsc,
     ) -> Option<(Ref<Vcpu>, Exit)> {
-        let CpuLocal { cpu, slots, pair, fast_calls, .. } = local;
+        let CpuLocal { cpu, slots, pair, fast_calls, fast_replies, .. } = local;
         let (lease, running) = (&self.leases[*cpu % CPUS], &self.running[*cpu % CPUS]);
         let Pair { selector, badge, budget_ticks, caller, server, caller_partition, server_partition } = (*pair)?;
         let [calling, serving] = slots.get_disjoint_mut([caller.index(), server.index()]).ok()?;
         let (calling, serving) = (calling.as_mut()?, serving.as_mut()?);
         let mut deadline = deadline;
         let mut is_calling = entered == caller;
+        // One counter is enough: each call was answered, but for one that is open at the start or at the end.
+        let open_before = u64::from(!is_calling);
         loop {
             if is_calling {
                 let Run { hardware, registers, .. } = &mut *calling;
@@ -71,6 +73,7 @@ impl<P: Platform> Kernel<P> {
                     && hardware.is_hypercall_privileged()
                     && flip(lease, CALLER, SERVER, running, server_partition);
                 if !is_call {
+                    *fast_replies = *fast_calls + open_before;
                     return Some((caller, exit));
                 }
                 hardware.finish_hypercall();
@@ -92,6 +95,7 @@ impl<P: Platform> Kernel<P> {
                 && hardware.is_hypercall_privileged()
                 && flip(lease, SERVER, CALLER, running, caller_partition);
             if !is_reply {
+                *fast_replies = *fast_calls + open_before - 1;
                 return Some((server, exit));
             }
             hardware.finish_hypercall();

@@ -112,17 +112,17 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Adds the calls made by leases to the counters of who made them.
+    /// Adds the calls and replies by the last lease to the counters of who made them.
     fn count_fast_calls(&self, state: &mut State<P>, local: &mut CpuLocal<P>) {
-        let count = core::mem::take(&mut local.fast_calls);
-        if let (true, Some(pair)) = (count > 0, local.pair)
+        let calls = core::mem::take(&mut local.fast_calls);
+        let replies = core::mem::take(&mut local.fast_replies);
+        if let (true, Some(pair)) = (calls | replies > 0, local.pair)
             && let Some((calling, serving)) = state.vcpus.get_pair_mut(pair.caller, pair.server)
         {
-            calling.statistics.exits[ExitClass::PortalCall as usize] += count;
-            calling.statistics.calls += count;
-            // A last call may still be unanswered: then its reply is counted again as an ordinary one.
-            serving.statistics.exits[ExitClass::PortalReply as usize] += count;
-            serving.statistics.served += count;
+            calling.statistics.exits[ExitClass::PortalCall as usize] += calls;
+            calling.statistics.calls += calls;
+            serving.statistics.exits[ExitClass::PortalReply as usize] += replies;
+            serving.statistics.served += calls;
         }
     }
 
@@ -254,7 +254,9 @@ impl<P: Platform> Kernel<P> {
             output.write(source, copied.bytes.get(..copied.length).unwrap_or_default(), put);
             copied.length = 0;
         }
-        output.write(Source { id: 0, name: b"hypervisor", channel: 0 }, &local.lines, put);
-        local.lines.clear();
+        if !local.lines.is_empty() {
+            output.write(Source { id: 0, name: b"hypervisor", channel: 0 }, &local.lines, put);
+            local.lines.clear();
+        }
     }
 }

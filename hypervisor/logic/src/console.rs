@@ -80,13 +80,6 @@ impl Output {
         }
     }
 
-    /// Puts out an unfinished line (before the machine stops, or when a partition ends).
-    pub fn flush(&mut self, source: Source<'_>, mut put: impl FnMut(&[u8])) {
-        if self.lines.get(usize::from(source.id)).is_some_and(|line| !line.is_empty()) {
-            self.end_line(source, &mut put);
-        }
-    }
-
     fn write_lines(&mut self, source: Source<'_>, bytes: &[u8], put: &mut impl FnMut(&[u8])) {
         for byte in bytes {
             let Some(line) = self.lines.get_mut(usize::from(source.id)) else { return };
