@@ -26,7 +26,8 @@ pub const RING_BYTES: core::ops::RangeInclusive<u32> = 4096..=1024 * 1024;
 pub enum Operation {
     /// w1 = version, w2 = page of slot 0. Reply: w1 = rights.
     Hello = 1,
-    /// w1 = family, type, protocol (16 bits each), w2 = page, w3, w4 = transmit and receive ring (offset, size << 32).
+    /// w1 = family, type << 16, protocol << 32, unprivileged << 40; w2 = page; w3, w4 = transmit and receive
+    /// ring (offset, size << 32).
     Create,
     /// w1 = length of the address in scratch.
     Bind,
@@ -56,6 +57,8 @@ pub enum Operation {
     Close,
     /// w1 = file, w2 = position, w3 = buffer, w4 = its size. Reply: w1 = length.
     ReadFile,
+    /// w1 = 0 transmit, 1 receive; w2 = its new ring (offset, size << 32).
+    Resize,
 }
 
 /// The connection may change addresses, links and routes.
@@ -75,6 +78,8 @@ pub mod state {
     pub const HAS_MARK: u32 = 0x1000;
     /// The error queue holds something.
     pub const ERROR_QUEUE: u32 = 0x2000;
+    /// The receive ring is too small for the next datagram.
+    pub const TOO_SMALL: u32 = 0x4000;
 }
 
 /// The waiter wants to know of input.
@@ -89,7 +94,7 @@ pub struct ClientLine {
     pub transmit_head: u32,
     /// Bytes consumed.
     pub receive_tail: u32,
-    /// 1 = more will follow soon.
+    /// 1 = more will follow soon, 2 = cut datagrams that do not fit.
     pub hints: u32,
 }
 

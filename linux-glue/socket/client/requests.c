@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Socket client: ioctls, urgent data, the error queue.
+ */
+#include <linux/capability.h>
+#include <linux/if.h>
+#include <linux/in.h>
+#include <linux/sockios.h>
+#include <linux/slab.h>
+#include <net/tcp_states.h>
+#include <asm/ioctls.h>
+#include "client.h"
+
+/* A call whose argument and answer are in scratch; the answer's length. */
+static s64 call_ioctl(struct sawmill_sock *sock, unsigned int command,
+		      void *argument, u32 length)
+{
+	u64 in[SAWMILL_CALL_WORDS] = { 0, command }, out[SAWMILL_CALL_WORDS];
+	s64 result;
+
+	mutex_lock(&sock->slot.call_lock);
+	memcpy(sock->slot.page->scratch, argument, length);
+	result = sawmill_slot_call(&sock->slot, SAWMILL_SOCKET_IOCTL, in, out);
+	if (!result) {
+		result = min_t(u64, out[1], SAWMILL_SOCKET_SCRATCH);
+		memcpy(argument, sock->slot.page->scratch,
+		       min_t(u32, result, length));
+	}
+	mutex_unlock(&sock->slot.call_lock);
+	return result;
+}
+
+static int interface_request(struct sawmill_sock *sock, unsigned int command,
+			     void __user *argument)
+{
+	struct ifreq request;
+	s64 result;
+
+	if (copy_from_user(&request, argument, sizeof(request)))
+		return -EFAULT;
+	result = call_ioctl(sock, command, &request, sizeof(request));
+	if (result < 0)
+		return result;
+	return copy_to_user(argument, &request, sizeof(request)) ? -EFAULT : 0;
+}
+
+static int interface_list(struct sawmill_sock *sock, void __user *argument)
+{
+	struct ifconf list;
+	s64 result;
+	u8 *buffer;
+	int error = 0;
+
+	if (copy_from_user(&list, argument, sizeof(list)))
+		return -EFAULT;
+	buffer = kzalloc(SAWMILL_SOCKET_SCRATCH, GFP_KERNEL);
+	if (!buffer)
+		return -ENOMEM;
+	result = call_ioctl(sock, SIOCGIFCONF, buffer, SAWMILL_SOCKET_SCRATCH);
+	if (result >= 0) {
+		result -= result % sizeof(struct ifreq);
+		if (list.ifc_buf)
+			list.ifc_len = min_t(int, result, list.ifc_len);
+		else
+			list.ifc_len = result;
+		if ((list.ifc_buf && copy_to_user(list.ifc_buf, buffer,
+						  list.ifc_len)) ||
+		    copy_to_user(argument, &list, sizeof(list)))
+			error = -EFAULT;
+	} else {
+		error = result;
+	}
+	kfree(buffer);
+	return error;
+}
+
+static s64 bytes_to_read(struct sawmill_sock *sock)
+{
+	struct sawmill_socket_record record;
+	int size;
+
+	if (sawmill_is_stream(&sock->sk))
+		return sock->sk.sk_state == TCP_LISTEN ? -EINVAL :
+		       sawmill_sock_filled(sock);
+	mutex_lock(&sock->receive_lock);
+	size = sawmill_record_next(sock, &record);
+	mutex_unlock(&sock->receive_lock);
+	return size > 0 ? record.length : size;
+}
+
+static s64 bytes_to_send(struct sawmill_sock *sock)
+{
+	s64 room = sawmill_sock_room(sock);
+	int queued = 0;
+	s64 result = call_ioctl(sock, SIOCOUTQ, &queued, sizeof(queued));
+
+	if (room < 0 || result < 0)
+		return result < 0 ? result : room;
+	return sock->transmit.size - room + queued;
+}
+
+static s64 is_at_mark(struct sawmill_sock *sock)
+{
+	return sawmill_sock_state(sock) & SAWMILL_SOCKET_HAS_MARK &&
+	       READ_ONCE(sock->slot.page->receive_mark) == sock->receive.index;
+}
+
+int sawmill_socket_ioctl(struct socket *socket, unsigned int command,
+			 unsigned long argument)
+{
+	struct sawmill_sock *sock = sawmill_sk(socket->sk);
+	void __user *user = (void __user *)argument;
+	s64 value;
+
+	switch (command) {
+	case SIOCINQ:
+		value = bytes_to_read(sock);
+		break;
+	case SIOCOUTQ:
+		value = bytes_to_send(sock);
+		break;
+	case SIOCATMARK:
+		value = is_at_mark(sock);
+		break;
+	case SIOCGIFCONF:
+		return interface_list(sock, user);
+	case SIOCSIFFLAGS:
+	case SIOCSIFADDR:
+	case SIOCSIFDSTADDR:
+	case SIOCSIFBRDADDR:
+	case SIOCSIFNETMASK:
+	case SIOCSIFMTU:
+	case SIOCSIFTXQLEN:
+		if (!ns_capable(sock_net(socket->sk)->user_ns, CAP_NET_ADMIN))
+			return -EPERM;
+		return interface_request(sock, command, user);
+	case SIOCGIFNAME:
+	case SIOCGIFFLAGS:
+	case SIOCGIFADDR:
+	case SIOCGIFDSTADDR:
+	case SIOCGIFBRDADDR:
+	case SIOCGIFNETMASK:
+	case SIOCGIFMETRIC:
+	case SIOCGIFMTU:
+	case SIOCGIFHWADDR:
+	case SIOCGIFINDEX:
+	case SIOCGIFTXQLEN:
+	case SIOCGIFMAP:
+		return interface_request(sock, command, user);
+	default:
+		return -ENOTTY;
+	}
+	if (value < 0)
+		return value;
+	return put_user((int)value, (int __user *)user);
+}
+
+int sawmill_send_urgent(struct sawmill_sock *sock, struct msghdr *message,
+			size_t length)
+{
+	u64 in[SAWMILL_CALL_WORDS] = {}, out[SAWMILL_CALL_WORDS];
+	s64 result = -EFAULT;
+
+	length = min_t(size_t, length, SAWMILL_SOCKET_SCRATCH);
+	mutex_lock(&sock->transmit_lock);
+	mutex_lock(&sock->slot.call_lock);
+	if (copy_from_iter(sock->slot.page->scratch, length,
+			   &message->msg_iter) == length) {
+		in[1] = MSG_OOB;
+		in[2] = length;
+		result = sawmill_slot_call(&sock->slot,
+					   SAWMILL_SOCKET_SEND_URGENT, in, out);
+	}
+	mutex_unlock(&sock->slot.call_lock);
+	mutex_unlock(&sock->transmit_lock);
+	return result;
+}
+
+/* Reads what is not in the ring: urgent data and the error queue. */
+int sawmill_receive_special(struct sawmill_sock *sock, struct msghdr *message,
+			    size_t length, int flags)
+{
+	u64 in[SAWMILL_CALL_WORDS] = {}, out[SAWMILL_CALL_WORDS];
+	struct sawmill_socket_record record;
+	u8 *scratch = sock->slot.page->scratch, *control = NULL;
+	u32 offset = sizeof(record), part;
+	s64 result;
+
+	in[1] = flags & (MSG_OOB | MSG_ERRQUEUE | MSG_PEEK);
+	in[2] = min_t(size_t, length, SAWMILL_SOCKET_SCRATCH / 2);
+	mutex_lock(&sock->slot.call_lock);
+	result = sawmill_slot_call(&sock->slot, SAWMILL_SOCKET_RECEIVE_SPECIAL,
+				   in, out);
+	if (result < 0)
+		goto unlock;
+	memcpy(&record, scratch, sizeof(record));
+	result = -EPROTO;
+	if (record.name_length > SAWMILL_SOCKET_NAME_MAX ||
+	    record.control_length > SAWMILL_SOCKET_CONTROL_MAX ||
+	    record.length > SAWMILL_SOCKET_SCRATCH / 2)
+		goto unlock;
+	if (message->msg_name && record.name_length) {
+		memcpy(message->msg_name, scratch + offset, record.name_length);
+		message->msg_namelen = record.name_length;
+	}
+	offset += ALIGN(record.name_length, 8);
+	part = min_t(size_t, record.length, length);
+	result = -EFAULT;
+	if (copy_to_iter(scratch + offset, part, &message->msg_iter) != part)
+		goto unlock;
+	offset += ALIGN(record.length, 8);
+	if (record.control_length)
+		control = kmemdup(scratch + offset, record.control_length,
+				  GFP_KERNEL);
+	message->msg_flags |= record.flags & (MSG_OOB | MSG_ERRQUEUE |
+					      MSG_TRUNC);
+	result = part;
+unlock:
+	mutex_unlock(&sock->slot.call_lock);
+	if (control) {
+		sawmill_pass_control(message, control, record.control_length);
+		kfree(control);
+	}
+	return result;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Socket server: structures shared by its files.
+ *
+ * Locks, outermost first: endpoint->lock (mutex; handlers and the pump), then
+ * the kernel's socket locks, then sk_callback_lock, then server->lock
+ * (spinlock, taken in softirq).
+ */
+#ifndef _SAWMILL_SOCKET_SERVER_H
+#define _SAWMILL_SOCKET_SERVER_H
+
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/net.h>
+#include <net/sock.h>
+#include <sawmill/carrier.h>
+#include <sawmill/socket.h>
+#include <sawmill/socket_ring.h>
+
+struct sawmill_server {
+	struct sawmill_connection *connection;
+	struct sawmill_socket_area *area;
+	u64 rights;
+	const struct cred *cred;	/* what this client may do */
+	const struct cred *plain_cred;	/* the same without configuring */
+	struct sawmill_socket_page *own_page;	/* of slot 0 */
+	struct task_struct *pump;
+	spinlock_t lock;		/* queue, endpoints, count */
+	struct list_head queue;		/* endpoints with something to do */
+	u32 count;
+	struct sawmill_endpoint *endpoints[SAWMILL_SOCKET_SLOTS];
+};
+
+/* A client's socket. Its fields are guarded by lock, if nothing is said. */
+struct sawmill_endpoint {
+	struct kref references;
+	struct sawmill_server *server;
+	u32 number;
+	struct mutex lock;
+	struct socket *socket;		/* NULL after the close */
+	struct file *file;		/* netlink: whose rights count */
+	struct sawmill_socket_page *page;
+	struct sawmill_ring transmit;	/* index: tail */
+	struct sawmill_ring receive;	/* index: head */
+	bool is_stream;
+	bool is_broken;			/* the client wrote nonsense */
+	bool has_ended;			/* no more data will come */
+	bool has_mark;
+	bool has_urgent;
+	bool is_too_small;		/* receive ring, for the next datagram */
+	u8 urgent;			/* the urgent byte */
+	u32 state;			/* as last published */
+	u32 error_count;
+	struct list_head node;		/* in server->queue; server->lock */
+	bool is_queued;			/* server->lock */
+};
+
+/* One call, taken apart. */
+struct sawmill_request {
+	struct sawmill_server *server;
+	u32 operation;
+	u32 slot;
+	u32 sequence;
+	u64 in[SAWMILL_CALL_WORDS];
+	u64 out[SAWMILL_CALL_WORDS];
+	struct sawmill_socket_page *page;	/* for scratch and a late answer */
+};
+
+/* slot.c: endpoints */
+struct sawmill_endpoint *sawmill_endpoint_get(struct sawmill_server *server,
+					      u32 number);
+void sawmill_endpoint_put(struct sawmill_endpoint *endpoint);
+void sawmill_endpoint_queue(struct sawmill_endpoint *endpoint);
+s64 sawmill_endpoint_create(struct sawmill_request *request);
+s64 sawmill_endpoint_accept(struct sawmill_endpoint *listener,
+			    struct sawmill_request *request);
+s64 sawmill_endpoint_resize(struct sawmill_endpoint *endpoint,
+			    struct sawmill_request *request);
+void sawmill_endpoint_close(struct sawmill_endpoint *endpoint, bool is_unread);
+struct sawmill_socket_page *sawmill_server_page(struct sawmill_server *server,
+						u64 offset);
+
+/* pump.c: moving data */
+void sawmill_endpoint_pump(struct sawmill_endpoint *endpoint);
+void sawmill_endpoint_publish(struct sawmill_endpoint *endpoint, u32 bits);
+void sawmill_endpoint_error(struct sawmill_endpoint *endpoint, int error);
+void sawmill_server_flush(struct sawmill_server *server);
+void sawmill_queue_drop(struct sawmill_server *server);
+int sawmill_pump_thread(void *server);
+
+/* stream.c, record.c; each returns WANT bits of what the client may want */
+u32 sawmill_stream_send(struct sawmill_endpoint *endpoint);
+u32 sawmill_stream_receive(struct sawmill_endpoint *endpoint);
+u32 sawmill_record_send(struct sawmill_endpoint *endpoint, int *result);
+u32 sawmill_record_receive(struct sawmill_endpoint *endpoint);
+
+/* names.c */
+s64 sawmill_endpoint_bind(struct sawmill_endpoint *endpoint,
+			  struct sawmill_request *request);
+s64 sawmill_endpoint_connect(struct sawmill_endpoint *endpoint,
+			     struct sawmill_request *request);
+s64 sawmill_endpoint_listen(struct sawmill_endpoint *endpoint,
+			    struct sawmill_request *request);
+s64 sawmill_endpoint_shutdown(struct sawmill_endpoint *endpoint,
+			      struct sawmill_request *request);
+s64 sawmill_endpoint_getname(struct sawmill_endpoint *endpoint,
+			     struct sawmill_request *request);
+
+/* options.c */
+s64 sawmill_endpoint_setsockopt(struct sawmill_endpoint *endpoint,
+				struct sawmill_request *request);
+s64 sawmill_endpoint_getsockopt(struct sawmill_endpoint *endpoint,
+				struct sawmill_request *request);
+
+/* requests.c */
+s64 sawmill_endpoint_ioctl(struct sawmill_endpoint *endpoint,
+			   struct sawmill_request *request);
+s64 sawmill_endpoint_send_urgent(struct sawmill_endpoint *endpoint,
+				 struct sawmill_request *request);
+s64 sawmill_endpoint_receive_special(struct sawmill_endpoint *endpoint,
+				     struct sawmill_request *request);
+s64 sawmill_server_read_file(struct sawmill_request *request);
+
+#endif /* _SAWMILL_SOCKET_SERVER_H */
