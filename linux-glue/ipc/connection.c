@@ -19,6 +19,9 @@
 /* By index in the information page; NULL until it is added. */
 static struct sawmill_connection *connections[HV_CONNECTIONS_MAX];
 
+/* Deaths of the other end before this end came to be. */
+static u64 earlier_deaths[HV_CONNECTIONS_MAX];
+
 static const struct hv_connection *
 info_of(const struct sawmill_connection *connection)
 {
@@ -45,6 +48,8 @@ static int portal_call(struct sawmill_connection *connection,
 	case HV_STATUS_TIMEOUT:
 		return -EINPROGRESS;
 	case HV_STATUS_PEER_DEAD:
+	case HV_STATUS_BAD_SELECTOR:
+		/* Root takes the portal of a dead server away. */
 		sawmill_connection_dead(connection);
 		return -EPIPE;
 	case HV_STATUS_BUSY:
@@ -74,8 +79,17 @@ static const struct sawmill_carrier portal_carrier = {
 static void event_arrived(void *data)
 {
 	struct sawmill_connection *connection = data;
+	const struct hv_connection *info = info_of(connection);
 	void (*event)(struct sawmill_connection *) =
 		READ_ONCE(connection->event);
+
+	/* Root counts, then signals. */
+	if (READ_ONCE(info->peer_deaths) !=
+	    earlier_deaths[info - sawmill_info->connections]) {
+		if (!sawmill_connection_is_dead(connection))
+			sawmill_connection_dead(connection);
+		return;
+	}
 
 	if (event)
 		event(connection);
@@ -108,6 +122,7 @@ static int add_connection(unsigned int index)
 		}
 		connection->control_size = info->control_bytes;
 	}
+	earlier_deaths[index] = READ_ONCE(info->peer_deaths);
 	connections[index] = connection;
 	sawmill_connection_add(connection);
 	if (info->event_bit)

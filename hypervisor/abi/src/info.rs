@@ -72,6 +72,8 @@ pub struct Connection {
     pub pool_bytes: u64,
     /// 1 for a connection to root's own services, else 0.
     pub is_root: u64,
+    /// How often the other end has died. Root counts up, then signals `event_bit`: what was asked for will not come.
+    pub peer_deaths: u64,
 }
 
 /// A PCI function assigned to the partition.

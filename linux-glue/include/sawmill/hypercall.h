@@ -811,6 +811,10 @@ struct hv_connection {
    * 1 for a connection to root's own services, else 0.
    */
   uint64_t is_root;
+  /**
+   * How often the other end has died. Root counts up, then signals `event_bit`: what was asked for will not come.
+   */
+  uint64_t peer_deaths;
 };
 
 /**

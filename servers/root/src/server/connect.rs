@@ -7,25 +7,32 @@ use sawmill_abi::object::{
 };
 use sawmill_abi::region::{REGION_ALIGN_2M, REGION_BELOW_4G};
 use sawmill_abi::status::Status;
-use sawmill_proto::system::Connection;
 use sawmill_root::failure::Failure;
 use sawmill_root::{aperture, failure, numbering};
-use sawmill_rt::calls::{self, Selector};
+use sawmill_rt::{calls, println};
 
 use super::create::drop_capability;
-use super::state::{NULL, Root};
+use super::info_page;
+use super::state::{NULL, Root, State};
 
-/// Makes a connection; regions that are there already (a server was started again) stay as they are.
+/// Makes a connection.
 ///
 /// # Errors
 /// A text for people, naming the connection and the step.
 pub fn connect(root: &mut Root, index: usize) -> Result<(), Failure> {
+    share(root, index)?;
+    wire(root, index)
+}
+
+/// Gives portal and events to both ends.
+///
+/// # Errors
+/// A text for people, naming the connection and the step.
+pub fn wire(root: &mut Root, index: usize) -> Result<(), Failure> {
     let connection = root.system.connections[index].clone();
     let service = connection.service;
     let step = |what: &'static str| move |status: Status| failure!("connection {service}: {what}: {status:?}");
     let (client, server) = (usize::from(connection.client), usize::from(connection.server));
-
-    share(root, index, &connection)?;
 
     let (client_selector, server_selector) = (root.partitions[client].selector, root.partitions[server].selector);
     let portal = calls::portal_create(server_selector, connection.budget_ns).map_err(step("create portal"))?;
@@ -46,8 +53,13 @@ pub fn connect(root: &mut Root, index: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Creates the regions on the client's account and maps them on both sides.
-fn share(root: &mut Root, index: usize, connection: &Connection) -> Result<(), Failure> {
+/// Creates the regions on the client's account and maps them on both sides; regions that are there already (a
+/// server was started again) stay as they are.
+///
+/// # Errors
+/// A text for people, naming the connection and the region.
+pub fn share(root: &mut Root, index: usize) -> Result<(), Failure> {
+    let connection = root.system.connections[index].clone();
     let (client, server) = (usize::from(connection.client), usize::from(connection.server));
     let has_dma = root.has_unsafe_dma(server);
     let in_client = aperture::plan(&root.system, client).connections[index];
@@ -79,16 +91,38 @@ fn share(root: &mut Root, index: usize, connection: &Connection) -> Result<(), F
 }
 
 /// Takes the portal and events of a connection back; calls under way end with `PEER_DEAD` when the server goes.
-pub fn disconnect(root: &mut Root, index: usize) {
+fn disconnect(root: &mut Root, index: usize) {
     let link = &mut root.links[index];
     drop_capability(&mut link.portal);
     drop_capability(&mut link.to_server);
     drop_capability(&mut link.to_client);
 }
 
-/// Wakes the client of a connection whose server was started again.
-pub fn announce(root: &Root, index: usize) {
-    let event: Selector = root.links[index].to_client;
-    // A client that died meanwhile needs no announcement.
-    let _ = calls::event_signal(event);
+/// True if the two ends keep state about each other, so that a new server must not get calls for the old one.
+pub fn has_state(root: &Root, index: usize) -> bool {
+    root.system.connections[index].control_bytes != 0
+}
+
+/// Tells the other ends of a partition's connections that it died, and takes the connections back.
+pub fn partition_died(root: &mut Root, partition: usize) {
+    for index in 0..root.links.len() {
+        let ends = &root.system.connections[index];
+        let (client, server) = (usize::from(ends.client), usize::from(ends.server));
+        let (survivor, event) = if client == partition {
+            (server, root.links[index].to_server)
+        } else if server == partition {
+            (client, root.links[index].to_client)
+        } else {
+            continue;
+        };
+        root.links[index].deaths += 1;
+        if root.partitions[survivor].state != State::Dead {
+            if let Err(failure) = info_page::write(root, survivor) {
+                println!("{failure}");
+            }
+            // A survivor that dies right now needs no signal.
+            let _ = calls::event_signal(event);
+        }
+        disconnect(root, index);
+    }
 }

@@ -90,6 +90,7 @@ fn connections(root: &Root, index: usize) -> ArrayVec<Connection, CONNECTIONS_MA
             control_bytes: connection.control_bytes,
             pool_gpa: place.pool_gpa,
             pool_bytes: connection.pool_bytes,
+            peer_deaths: root.links[number].deaths,
             ..Connection::default()
         };
         let entry = if usize::from(connection.client) == index {

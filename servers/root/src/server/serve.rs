@@ -4,12 +4,13 @@
 use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::object::{RIGHT_COPY, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
 use sawmill_abi::status::Status;
-use sawmill_proto::root::{ROOT_LOOKUP_NAME, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS};
+use sawmill_proto::root::{ROOT_LOOKUP_NAME, ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS};
+use sawmill_proto::system::Connection;
 use sawmill_root::names;
 use sawmill_rt::{calls, println};
 
-use super::launch;
-use super::state::Root;
+use super::state::{NULL, Root, State};
+use super::{connect, launch};
 
 /// Answers one request of a partition.
 ///
@@ -25,6 +26,7 @@ pub fn call(root: &mut Root, index: usize, words: [u64; 6]) -> Result<[u64; 6], 
         }
         ROOT_LOOKUP_NAME => lookup(root, index, &names::from_words(first, second))?,
         ROOT_REGION_ALLOCATE => allocate(root, index, first, second)?,
+        ROOT_RECONNECT => reconnect(root, index, &names::from_words(first, second))?,
         _ => return Err(Status::Unsupported),
     };
     Ok([answer, 0, 0, 0, 0, 0])
@@ -45,6 +47,24 @@ fn lookup(root: &Root, index: usize, service: &[u8]) -> Result<u64, Status> {
     let own = ends.filter(|it| usize::from(it.client) == index || usize::from(it.server) == index);
     let found = own.zip(1..).find(|(it, _)| it.service.as_str() == name);
     found.map(|(_, place)| place).ok_or(Status::BadArgument)
+}
+
+fn reconnect(root: &mut Root, index: usize, service: &[u8]) -> Result<u64, Status> {
+    let name = names::unpadded(service);
+    let is_own = |it: &&Connection| usize::from(it.client) == index && it.service.as_str() == name;
+    let found = root.system.connections.iter().position(|it| is_own(&it)).ok_or(Status::BadArgument)?;
+    let server = usize::from(root.system.connections[found].server);
+    if root.partitions[server].state != State::Ready {
+        return Err(Status::PeerDead);
+    }
+    if root.links[found].portal != NULL {
+        return Err(Status::Busy);
+    }
+    connect::wire(root, found).map_err(|failure| {
+        println!("{failure}");
+        Status::PeerDead
+    })?;
+    Ok(0)
 }
 
 fn allocate(root: &Root, index: usize, pages: u64, gpa: u64) -> Result<u64, Status> {

@@ -125,6 +125,8 @@ pub struct Link {
     pub control: Selector,
     /// Pool region.
     pub pool: Selector,
+    /// How often one of the ends has died.
+    pub deaths: u64,
 }
 
 /// No capability.
@@ -158,7 +160,7 @@ impl Root {
         let links = system
             .connections
             .iter()
-            .map(|_| Link { portal: NULL, to_server: NULL, to_client: NULL, control: NULL, pool: NULL })
+            .map(|_| Link { portal: NULL, to_server: NULL, to_client: NULL, control: NULL, pool: NULL, deaths: 0 })
             .collect();
         Root { info, system, portal, partitions, links, windows, alarms: Alarms::default() }
     }

@@ -41,7 +41,9 @@ pub fn stopped(root: &mut Root, index: usize, how: End, text: &str) {
             end::finish(root, status, text.text());
         }
         Action::LeaveDead => {
-            if !owns_pool(root, index) {
+            if owns_pool(root, index) {
+                connect::partition_died(root, index);
+            } else {
                 take_apart(root, index);
             }
             println!("partition {name}: stays dead");
@@ -64,12 +66,7 @@ fn owns_pool(root: &Root, index: usize) -> bool {
 
 fn take_apart(root: &mut Root, index: usize) {
     devices::take_back(root, index);
-    for connection in 0..root.links.len() {
-        let ends = &root.system.connections[connection];
-        if usize::from(ends.server) == index || usize::from(ends.client) == index {
-            connect::disconnect(root, connection);
-        }
-    }
+    connect::partition_died(root, index);
     create::destroy(root, index);
 }
 
@@ -82,16 +79,13 @@ fn start_again(root: &mut Root, index: usize) -> Result<(), Failure> {
         let other = if client == index { server } else { client };
         let is_concerned = client == index || server == index;
         if is_concerned && root.partitions[other].state != State::Dead {
-            connect::connect(root, connection)?;
+            connect::share(root, connection)?;
+            if !connect::has_state(root, connection) {
+                connect::wire(root, connection)?;
+            }
         }
     }
     devices::assign(root, index)?;
     info_page::write(root, index)?;
-    launch::start(root, index)?;
-    for connection in 0..root.links.len() {
-        if usize::from(root.system.connections[connection].server) == index {
-            connect::announce(root, connection);
-        }
-    }
-    Ok(())
+    launch::start(root, index)
 }
