@@ -75,6 +75,18 @@ fn default_system_survives_encoding() {
 }
 
 #[test]
+fn every_description_here_is_correct() {
+    let directory = system_file().parent().unwrap().to_path_buf();
+    let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut count = 0;
+    for file in files.filter(|file| file.extension().is_some_and(|it| it == "toml")) {
+        load(&file, &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
+        count += 1;
+    }
+    assert!(count >= 2);
+}
+
+#[test]
 fn conformance_system_is_correct() {
     let system = load(&system_file().with_file_name("conformance.toml"), &Overrides::default()).unwrap();
     let names: Vec<&str> = system.partitions.iter().map(|partition| partition.name.as_str()).collect();
