@@ -122,7 +122,7 @@ fn power_off(tables: &AcpiTables<Identity>) -> Option<PowerOff> {
     let code = unsafe { core::slice::from_raw_parts(dsdt.address as *const u8, (dsdt.length as usize).min(1 << 20)) };
     let at = code.windows(4).position(|name| name == b"_S5_")?;
     // Name, PackageOp, PkgLength (one byte here), count, then values: BytePrefix + byte, or ZeroOp, OneOp.
-    let mut values = code.get(at + 4..at + 16)?.iter().copied();
+    let mut values = code.get(at + 4..)?.iter().copied();
     if values.next()? != 0x12 {
         return None;
     }
