@@ -5,16 +5,20 @@ use sawmill_logic::platform::{
     CpuIndex, EntryState, Exit, HardwareError, Hpa, PhysicalMemory, PinMode, Platform, Registers, Tsc, VcpuHardware,
 };
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What a scripted vCPU does in one entry.
 pub type Step = Box<dyn FnOnce(&mut Registers) -> Exit + Send>;
 
+/// What a scripted vCPU does when its steps are used up.
+pub type Habit = Box<dyn FnMut(&mut Registers) -> Exit + Send>;
+
 /// What a test sees of a vCPU.
 #[derive(Default)]
 pub struct Script {
     pub steps: VecDeque<Step>,
+    pub habit: Option<Habit>,
     /// Registers at each entry.
     pub entries: Vec<Registers>,
     pub injected: Vec<u8>,
@@ -32,6 +36,7 @@ pub struct Script {
 pub struct Guests {
     pub now: AtomicU64,
     pub scripts: Mutex<BTreeMap<u16, Script>>,
+    pub kicked: [AtomicBool; 8],
 }
 
 impl Guests {
@@ -45,7 +50,6 @@ pub struct Fake {
     pub guests: Arc<Guests>,
     pub console: Mutex<Vec<u8>>,
     pub input: Mutex<VecDeque<u8>>,
-    pub kicks: Mutex<Vec<u32>>,
     pub invalidated: Mutex<Vec<Hpa>>,
     pub masked: Mutex<BTreeMap<u32, bool>>,
     pub cpus: u32,
@@ -64,7 +68,6 @@ impl Fake {
             guests: Arc::default(),
             console: Mutex::default(),
             input: Mutex::default(),
-            kicks: Mutex::default(),
             invalidated: Mutex::default(),
             masked: Mutex::default(),
             cpus,
@@ -149,13 +152,13 @@ impl Platform for Fake {
     fn cpu_count(&self) -> u32 {
         self.cpus
     }
-    fn create_vcpu(&self, _: CpuIndex, _: Hpa, vpid: u16, frames: &[Hpa]) -> Result<FakeVcpu, HardwareError> {
+    fn create_vcpu(&self, cpu: CpuIndex, _: Hpa, vpid: u16, frames: &[Hpa]) -> Result<FakeVcpu, HardwareError> {
         assert_eq!(frames.len(), Self::VCPU_FRAMES);
         self.guests.scripts.lock().unwrap().insert(vpid, Script { is_interruptible: true, ..Script::default() });
-        Ok(FakeVcpu { vpid, guests: self.guests.clone() })
+        Ok(FakeVcpu { vpid, cpu: cpu.0 as usize, guests: self.guests.clone() })
     }
     fn kick(&self, cpu: CpuIndex) {
-        self.kicks.lock().unwrap().push(cpu.0);
+        self.guests.kicked[cpu.0 as usize].store(true, Ordering::SeqCst);
     }
     fn is_in_guest(&self, _: CpuIndex) -> bool {
         false
@@ -210,6 +213,7 @@ impl Platform for Fake {
 
 pub struct FakeVcpu {
     vpid: u16,
+    cpu: usize,
     guests: Arc<Guests>,
 }
 
@@ -225,13 +229,20 @@ impl VcpuHardware for FakeVcpu {
     }
     fn enter(&mut self, registers: &mut Registers, deadline: Tsc) -> Exit {
         self.guests.now.fetch_add(ENTRY_TICKS, Ordering::SeqCst);
+        let is_kicked = self.guests.kicked[self.cpu].swap(false, Ordering::SeqCst);
         let step = self.script(|script| {
             assert!(!script.is_retired, "a retired vCPU is entered");
-            script.entries.push(*registers);
             script.deadline = deadline;
-            script.steps.pop_front()
+            if let (Some(habit), true) = (&mut script.habit, script.steps.is_empty()) {
+                return Err(if is_kicked { Exit::Kicked } else { habit(registers) });
+            }
+            script.entries.push(*registers);
+            Ok(script.steps.pop_front())
         });
-        step.map_or(Exit::Kicked, |step| step(registers))
+        match step {
+            Ok(step) => step.map_or(Exit::Kicked, |step| step(registers)),
+            Err(exit) => exit,
+        }
     }
     fn privilege_level(&self) -> u8 {
         self.script(|script| script.level)

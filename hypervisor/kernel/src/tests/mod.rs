@@ -5,4 +5,5 @@ mod fake;
 mod fuzz;
 mod ipc;
 mod objects;
+mod parallel;
 mod world;
