@@ -83,10 +83,10 @@ pub fn read(rsdp: usize) -> Result<Information, &'static str> {
         // Entries past a table's capacity are ignored: the machine works with less.
         match entry {
             MadtEntry::LocalApic(entry) if entry.flags & 1 != 0 => {
-                let _ = information.processors.try_push(u32::from(entry.apic_id));
+                add_processor(&mut information, u32::from(entry.apic_id));
             }
             MadtEntry::LocalX2Apic(entry) if entry.flags & 1 != 0 => {
-                let _ = information.processors.try_push(entry.x2apic_id);
+                add_processor(&mut information, entry.x2apic_id);
             }
             MadtEntry::IoApic(entry) => {
                 let io_apic = IoApicInformation {
@@ -109,6 +109,13 @@ pub fn read(rsdp: usize) -> Result<Information, &'static str> {
     }
     information.power_off = power_off(&tables);
     Ok(information)
+}
+
+/// Notes a processor; firmware may list one in both forms. Those past the capacity are not started.
+fn add_processor(information: &mut Information, apic_id: u32) {
+    if !information.processors.contains(&apic_id) {
+        let _ = information.processors.try_push(apic_id);
+    }
 }
 
 /// Finds PM1 control ports and the values of `\_S5_`, which needs a look into the DSDT's byte code.

@@ -82,7 +82,7 @@ extern "C" fn continue_boot() -> ! {
     physical::initialize(reachable);
 
     let limit = option(options, "cpus").and_then(|text| text.parse().ok()).unwrap_or(crate::cpu::CPUS_MAX);
-    let count = processors::start(&tables.processors, limit);
+    let count = processors::start(&tables.processors, limit, &inventory.ram);
     let free_pages: u64 = inventory.free.iter().map(|range| range.pages).sum();
     log!(
         "{count} CPU(s), TSC {} kHz{}, {} MiB free, {} module(s), {} APIC, {} I/O APIC(s)",

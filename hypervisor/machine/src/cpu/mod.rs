@@ -8,5 +8,5 @@ pub mod msr;
 pub mod port;
 pub mod requirements;
 
-/// Most CPUs that are started.
-pub const CPUS_MAX: usize = 16;
+/// Most CPUs that are started: as many as the kernel keeps state for.
+pub const CPUS_MAX: usize = 8;
