@@ -40,11 +40,7 @@ impl Receiver {
     pub fn receive(&mut self, bytes: &[u8]) -> Vec<Report> {
         self.pending.extend_from_slice(bytes);
         let mut reports = Vec::new();
-        loop {
-            let [kind, low, high] = match self.pending.as_slice() {
-                [kind, low, high, ..] => [*kind, *low, *high],
-                _ => break,
-            };
+        while let &[kind, low, high, ..] = self.pending.as_slice() {
             let length = usize::from(u16::from_le_bytes([low, high]));
             if length > PAYLOAD_MAX {
                 self.pending.clear();

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::Case;
+use super::measure;
 use super::support::Bench;
 use crate::command::Tool;
 use crate::{linux, paths, rootfs};
@@ -66,17 +67,41 @@ fn conformance(bench: &Bench, cpus: &str) -> Result<()> {
         bail!("{}", failures.join("\n"));
     }
     ended.expect_status(0)?.expect_in_output(", 0 failed")?;
+    if let Some(cost) = ended.output.lines().find(|line| line.starts_with("empty call:")) {
+        measure::remember(format!("{cost} ({cpus} CPU(s))"));
+    }
     Ok(())
 }
 
 /// Output, error output and status come out apart and exactly.
 fn program_streams(bench: &Bench) -> Result<()> {
-    let ended = bench.boot(&[], &["sh", "-c", "echo out; echo err >&2; exit 7"], &[])?;
+    let options = ["--hypervisor-options", "statistics=on"];
+    let ended = bench.boot(&options, &["sh", "-c", "echo out; echo err >&2; exit 7"], &[])?;
     ended.expect_status(7)?.expect_output("out\n")?;
     if ended.errors != "err\n" {
         bail!("unexpected error output:\n{}", ended.errors);
     }
+    figures_of(&std::fs::read_to_string(bench.path("log"))?);
     Ok(())
+}
+
+/// Picks the boot time and the memory of each partition out of a run's log.
+fn figures_of(log: &str) {
+    let boot = log.lines().find_map(|line| line.split_once("init is there after "));
+    if let Some((_, time)) = boot {
+        measure::remember(format!(
+            "boot: from the emulator's start to the app partition's init {time} (two runs at a time)"
+        ));
+    }
+    for line in log.lines().filter_map(|line| line.split_once("] MEMORY ").map(|(_, record)| record)) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        if let [name, pages, frames] = fields.as_slice()
+            && let (Ok(pages), Ok(frames)) = (u64::from_str_radix(pages, 16), u64::from_str_radix(frames, 16))
+        {
+            let kib = |count: u64| count * 4;
+            measure::remember(format!("memory of {name}: {} KiB, and {} KiB of the kernel's", kib(pages), kib(frames)));
+        }
+    }
 }
 
 /// Input of any bytes arrives whole.

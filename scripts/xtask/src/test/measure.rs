@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Figures about the source: lines that run in root mode, patches, changed lines of Linux.
+//! Figures that the test run prints: of machines that ran, and of the source: lines that run in root mode, patches, changed lines of Linux.
+
+use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 
@@ -15,8 +17,21 @@ const SOURCE_ENDINGS: [&str; 6] = [".rs", ".S", ".c", ".h", ".sh", ".ld"];
 /// Made from other files, however long they get.
 const GENERATED: [&str; 2] = ["linux-glue/include/sawmill/hypercall.h", "servers/run/run.h"];
 
+/// Figures that tests came across.
+static FIGURES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Remembers a figure to be printed after the tests.
+pub fn remember(figure: String) {
+    if let Ok(mut figures) = FIGURES.lock() {
+        figures.push(figure);
+    }
+}
+
 /// Prints the figures.
 pub fn print() {
+    for figure in FIGURES.lock().map(|figures| figures.clone()).unwrap_or_default() {
+        println!("{figure}");
+    }
     match root_mode_lines() {
         Ok(lines) => println!("lines that run in root mode: {lines} (at most {ROOT_MODE_LINES_MAX})"),
         Err(error) => println!("lines that run in root mode: unknown ({error:#})"),

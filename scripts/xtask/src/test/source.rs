@@ -68,5 +68,9 @@ fn lints_machine(bench: &Bench) -> Result<()> {
 
 fn unit(bench: &Bench) -> Result<()> {
     let has_nextest = crate::command::exists("cargo-nextest");
-    if has_nextest { cargo(bench, &["nextest", "run", "--no-fail-fast"]) } else { cargo(bench, &["test", "--quiet"]) }
+    if !has_nextest {
+        return cargo(bench, &["test", "--quiet"]);
+    }
+    let only_failures = ["--status-level", "fail", "--final-status-level", "fail", "--failure-output", "final"];
+    cargo(bench, &[["nextest", "run", "--no-fail-fast"].as_slice(), &only_failures].concat())
 }
