@@ -115,8 +115,7 @@ impl<P: Platform> State<P> {
         let here = self.here;
         let cpu = self.cpu(here);
         let slice_end = if cpu.ready.has_at_or_above(priority) { cpu.slice_end } else { Tsc::NEVER };
-        cpu.deadline = cpu.next_timer.min(slice_end);
-        cpu.deadline
+        cpu.next_timer.min(slice_end)
     }
 
     /// Accounts the time that passed to the current vCPU.

@@ -60,8 +60,6 @@ pub(crate) struct CpuState {
     pub slice_end: Tsc,
     /// No timer or call budget of a member ends earlier.
     pub next_timer: Tsc,
-    /// Deadline of the next entry.
-    pub deadline: Tsc,
     /// Since when the current vCPU runs.
     pub switched_at: Tsc,
     /// Some member waits to be retired on this CPU.
@@ -76,7 +74,6 @@ impl CpuState {
             members: ArrayVec::new_const(),
             slice_end: Tsc::NEVER,
             next_timer: Tsc::NEVER,
-            deadline: Tsc::NEVER,
             switched_at: Tsc(0),
             has_zombies: false,
         }

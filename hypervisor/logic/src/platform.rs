@@ -202,8 +202,6 @@ pub trait Platform: PhysicalMemory + Sync + 'static {
     ///
     /// A kick that arrives while that CPU is in root mode must end its next `enter` or `idle` at once.
     fn kick(&self, cpu: CpuIndex);
-    /// Whether that CPU is running a guest right now (false: in root mode, and it re-checks its state before the next entry).
-    fn is_in_guest(&self, cpu: CpuIndex) -> bool;
     /// Waits with interrupts on until a deadline, a kick or an interrupt; returns the interrupt's vector (not yet ended), none for kick and deadline.
     fn idle(&self, until: Tsc) -> Option<u8>;
     /// Ends the interrupt that is in service on this CPU.

@@ -90,13 +90,6 @@ impl Platform for Machine {
         local::send_interrupt(apic_id(cpu), apic::KICK_VECTOR);
     }
 
-    #[inline]
-    fn is_in_guest(&self, cpu: CpuIndex) -> bool {
-        // A flag would race with the target's last look at its state before the entry: a kick too many costs one
-        // exit, a kick too few an event.
-        cpu.0 != area::current().index.load(Ordering::Relaxed)
-    }
-
     fn idle(&self, until: Tsc) -> Option<u8> {
         if until <= Tsc(time::now()) {
             return None;

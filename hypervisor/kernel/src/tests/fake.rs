@@ -160,9 +160,6 @@ impl Platform for Fake {
     fn kick(&self, cpu: CpuIndex) {
         self.guests.kicked[cpu.0 as usize].store(true, Ordering::SeqCst);
     }
-    fn is_in_guest(&self, _: CpuIndex) -> bool {
-        false
-    }
     fn idle(&self, until: Tsc) -> Option<u8> {
         if until != Tsc::NEVER {
             self.guests.now.fetch_max(until.0, Ordering::SeqCst);
