@@ -74,6 +74,10 @@ void sawmill_file_init_inode(struct inode *inode);
 void sawmill_file_init_super(struct super_block *sb);
 void sawmill_file_init_xattrs(struct super_block *sb);
 
+/* attributes.c */
+bool sawmill_file_try_setattr(struct dentry *dentry, struct iattr *attr,
+			      int *error);
+
 /* directory.c */
 void sawmill_file_keep_atime(struct inode *inode);
 void sawmill_file_copy_directory_tables(const struct inode *inode);

@@ -19,8 +19,10 @@
 #include "client.h"
 
 static struct file_operations file_operations;
+static struct inode_operations inode_operations;
 static struct address_space_operations file_aops;
 static struct super_operations super_operations;
+static const struct inode_operations *fuse_inode;
 static const struct address_space_operations *fuse_aops;
 static const struct super_operations *fuse_super_operations;
 static const struct dentry_operations *entry_operations;
@@ -51,8 +53,22 @@ static void readahead(struct readahead_control *control)
 	sawmill_file_keep_atime(control->mapping->host);
 }
 
+static int set_attributes(struct user_namespace *ns, struct dentry *dentry,
+			  struct iattr *attr)
+{
+	int error;
+
+	if (sawmill_file_try_setattr(dentry, attr, &error))
+		return error;
+	return fuse_inode->setattr(ns, dentry, attr);
+}
+
 static void copy_file_tables(const struct inode *inode)
 {
+	fuse_inode = inode->i_op;
+	inode_operations = *fuse_inode;
+	inode_operations.setattr = set_attributes;
+
 	file_operations = *inode->i_fop;
 	file_operations.flush = NULL;
 	file_operations.release = release_file;
@@ -86,6 +102,7 @@ void sawmill_file_init_inode(struct inode *inode)
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
 		need_tables(&has_file_tables, inode, copy_file_tables);
+		inode->i_op = &inode_operations;
 		inode->i_fop = &file_operations;
 		inode->i_mapping->a_ops = &file_aops;
 		/* Only file data: a server could change what is in the pool. */

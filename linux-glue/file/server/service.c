@@ -413,6 +413,12 @@ answer:
 		write_completion(client, index, words);
 }
 
+static void late(struct sawmill_call *call,
+		 const u64 words[SAWMILL_CALL_WORDS])
+{
+	write_completion(call->connection->user, (u32)call->in[0], words);
+}
+
 static int attach(struct sawmill_connection *connection)
 {
 	struct server_client *client;
@@ -460,6 +466,7 @@ static struct sawmill_service service = {
 	.attach = attach,
 	.detach = detach,
 	.handle = handle,
+	.late = late,
 };
 
 static int __init file_service_init(void)

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SETATTR of regular files, without write-back and without a GETATTR before.
+ *
+ * FUSE writes all dirty pages back before it changes mode, owner or times,
+ * because a server sets times of its own when data arrives. Ours leaves the
+ * times of write-back to the client, so that there is nothing to order.
+ * Changes of size stay with FUSE, which holds write-back off meanwhile.
+ *
+ * Lock: i_rwsem of the inode, held by the VFS.
+ */
+#include <linux/fs.h>
+#include <linux/posix_acl.h>
+#include "client.h"
+
+static void fill_times(const struct iattr *attr, struct fuse_setattr_in *in)
+{
+	if (attr->ia_valid & ATTR_ATIME) {
+		in->valid |= FATTR_ATIME;
+		in->atime = attr->ia_atime.tv_sec;
+		in->atimensec = attr->ia_atime.tv_nsec;
+		if (!(attr->ia_valid & ATTR_ATIME_SET))
+			in->valid |= FATTR_ATIME_NOW;
+	}
+	/* The client's clock counts for these two, as for cached writes. */
+	if (attr->ia_valid & ATTR_MTIME) {
+		in->valid |= FATTR_MTIME;
+		in->mtime = attr->ia_mtime.tv_sec;
+		in->mtimensec = attr->ia_mtime.tv_nsec;
+	}
+	if (attr->ia_valid & ATTR_CTIME) {
+		in->valid |= FATTR_CTIME;
+		in->ctime = attr->ia_ctime.tv_sec;
+		in->ctimensec = attr->ia_ctime.tv_nsec;
+	}
+}
+
+static void fill(const struct iattr *attr, struct fuse_setattr_in *in)
+{
+	if (attr->ia_valid & ATTR_MODE) {
+		in->valid |= FATTR_MODE;
+		in->mode = attr->ia_mode;
+	}
+	if (attr->ia_valid & ATTR_UID) {
+		in->valid |= FATTR_UID;
+		in->uid = from_kuid(&init_user_ns, attr->ia_uid);
+	}
+	if (attr->ia_valid & ATTR_GID) {
+		in->valid |= FATTR_GID;
+		in->gid = from_kgid(&init_user_ns, attr->ia_gid);
+	}
+	fill_times(attr, in);
+}
+
+static int send(struct inode *inode, const struct iattr *attr)
+{
+	struct fuse_mount *fm = get_fuse_mount(inode);
+	struct fuse_inode *fi = get_fuse_inode(inode);
+	struct fuse_setattr_in in = {};
+	struct fuse_attr_out out = {};
+	FUSE_ARGS(args);
+	int error;
+
+	fill(attr, &in);
+	args.opcode = FUSE_SETATTR;
+	args.nodeid = get_node_id(inode);
+	args.in_numargs = 1;
+	args.in_args[0].size = sizeof(in);
+	args.in_args[0].value = &in;
+	args.out_numargs = 1;
+	args.out_args[0].size = sizeof(out);
+	args.out_args[0].value = &out;
+	error = fuse_simple_request(fm, &args);
+	if (error)
+		return error;
+	if (fuse_invalid_attr(&out.attr) ||
+	    inode_wrong_type(inode, out.attr.mode)) {
+		fuse_make_bad(inode);
+		return -EIO;
+	}
+	spin_lock(&fi->lock);
+	if (attr->ia_valid & ATTR_MTIME)
+		inode->i_mtime = attr->ia_mtime;
+	if (attr->ia_valid & ATTR_CTIME)
+		inode->i_ctime = attr->ia_ctime;
+	fuse_change_attributes_common(inode, &out.attr, fi->i_time,
+				      fuse_get_cache_mask(inode));
+	spin_unlock(&fi->lock);
+	return 0;
+}
+
+/* True if done, with the result in @error; false: it is FUSE's to do. */
+bool sawmill_file_try_setattr(struct dentry *dentry, struct iattr *attr,
+			      int *error)
+{
+	struct inode *inode = d_inode(dentry);
+
+	/* Nothing to kill: the mode here is the mode. */
+	if (!(inode->i_mode & (S_ISUID | S_ISGID)))
+		attr->ia_valid &= ~(ATTR_KILL_SUID | ATTR_KILL_SGID);
+	if (!S_ISREG(inode->i_mode) || fuse_is_bad(inode) ||
+	    (attr->ia_valid & (ATTR_SIZE | ATTR_KILL_SUID | ATTR_KILL_SGID)))
+		return false;
+	*error = setattr_prepare(&init_user_ns, dentry, attr);
+	if (!*error && attr->ia_valid)
+		*error = send(inode, attr);
+	if (!*error && (attr->ia_valid & ATTR_MODE))
+		forget_all_cached_acls(inode);
+	return true;
+}
