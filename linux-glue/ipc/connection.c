@@ -45,8 +45,10 @@ static int portal_call(struct sawmill_connection *connection,
 		memcpy(out, words, sizeof(words));
 		return 0;
 	case HV_STATUS_PENDING:
-	case HV_STATUS_TIMEOUT:
 		return -EINPROGRESS;
+	case HV_STATUS_TIMEOUT:
+		/* The value tells whether the server had taken the call. */
+		return selector ? -EINPROGRESS : -EAGAIN;
 	case HV_STATUS_PEER_DEAD:
 	case HV_STATUS_BAD_SELECTOR:
 		/* Root takes the portal of a dead server away. */

@@ -8,6 +8,9 @@
  * is runnable, or no call came for a few ticks, it parks, and the idle loop
  * does the waiting: it puts the call into the CPU's slot and wakes a worker.
  *
+ * An answer goes out with the wait for the next call, in one hypercall. If by
+ * then nobody waits for it, the service is told so (->late).
+ *
  * A call that its worker cannot answer before it sleeps is answered PENDING
  * when the scheduler takes the worker off the CPU (a preempt notifier); the
  * service then completes it through the connection's control area.
@@ -40,6 +43,7 @@
 
 enum call_state {
 	CALL_OWED,	/* the caller waits for this vCPU's reply */
+	CALL_READY,	/* the worker has the reply and is to send it */
 	CALL_SENT,	/* answered with its result */
 	CALL_PENDING,	/* the caller was told to wait for a completion */
 };
@@ -56,6 +60,8 @@ struct worker {
 	struct preempt_notifier notifier;
 	struct list_head parked;
 	struct server_call *call;	/* current, or a spare one */
+	u64 reply[HV_WORDS];		/* while the call is READY, or late */
+	bool is_late;			/* the reply reached nobody */
 	unsigned int fruitless;
 };
 
@@ -98,13 +104,19 @@ bool sawmill_server_reply(struct sawmill_call *sawmill_call,
 {
 	struct server_call *call =
 		container_of(sawmill_call, struct server_call, call);
+	struct worker *worker = call->worker;
 	bool is_answered = false;
 
-	if (call->worker->task == current && call->worker->call == call) {
+	if (worker->task == current && worker->call == call) {
+		bool is_deferred = sawmill_call->connection->service->late;
+
 		preempt_disable();
-		if (atomic_cmpxchg(&call->state, CALL_OWED, CALL_SENT) ==
+		memcpy(worker->reply, words, sizeof(worker->reply));
+		if (atomic_cmpxchg(&call->state, CALL_OWED,
+				   is_deferred ? CALL_READY : CALL_SENT) ==
 		    CALL_OWED)
-			is_answered = send_reply(HV_STATUS_OK, words) ==
+			is_answered = is_deferred ||
+				      send_reply(HV_STATUS_OK, words) ==
 				      HV_STATUS_OK;
 		preempt_enable();
 	}
@@ -119,13 +131,24 @@ static void answer_pending(struct server_call *call)
 		send_reply(HV_STATUS_PENDING, NULL);
 }
 
+/* Sends a reply that was put off; no preemption. */
+static void flush_reply(struct worker *worker)
+{
+	if (atomic_cmpxchg(&worker->call->state, CALL_READY, CALL_SENT) ==
+	    CALL_READY)
+		worker->is_late = send_reply(HV_STATUS_OK, worker->reply) !=
+				  HV_STATUS_OK;
+}
+
 static void worker_scheduled_out(struct preempt_notifier *notifier,
 				 struct task_struct *next)
 {
 	struct worker *worker = container_of(notifier, struct worker, notifier);
 
-	if (worker->call)
+	if (worker->call) {
 		answer_pending(worker->call);
+		flush_reply(worker);
+	}
 }
 
 static void worker_scheduled_in(struct preempt_notifier *notifier, int cpu)
@@ -163,28 +186,35 @@ static void load_call(struct worker *worker, u64 badge,
 	worker->fruitless = 0;
 }
 
-/* Interrupts are off. Takes the call that idle has received, if any. */
-static bool take_slot(struct server_cpu *cpu, struct worker *worker)
+/* Interrupts are off. Takes the call that idle has received. */
+static void take_slot(struct server_cpu *cpu, struct worker *worker)
 {
-	if (!cpu->slot_full)
-		return false;
 	cpu->slot_full = false;
 	load_call(worker, cpu->slot_badge, cpu->slot_words,
 		  cpu->slot_pending ? CALL_PENDING : CALL_OWED);
-	return true;
 }
 
-/* Interrupts are off. Waits in the hypervisor; true if a call came. */
+/*
+ * Interrupts are off. Sends the reply if there is one, and waits in the
+ * hypervisor; true if a call came.
+ */
 static bool wait_for_call(struct worker *worker)
 {
 	u64 words[HV_WORDS] = { };
 	u64 badge = HV_REPLY_NONE;
 	u64 status;
 
+	if (atomic_cmpxchg(&worker->call->state, CALL_READY, CALL_SENT) ==
+	    CALL_READY) {
+		memcpy(words, worker->reply, sizeof(words));
+		badge = HV_STATUS_OK;
+	}
 	sawmill_events_look();
 	status = hv_ipc(HV_PORTAL_REPLY_WAIT, &badge, words);
 	if (status == HV_STATUS_OK)
 		load_call(worker, badge, words, CALL_OWED);
+	else if (status == HV_STATUS_STALE)
+		worker->is_late = true;
 	else
 		worker->fruitless++;
 	sawmill_events_take();
@@ -203,15 +233,33 @@ static void receive_call(struct worker *worker)
 	struct server_cpu *cpu = this_cpu_ptr(&server_cpus);
 
 	for (;;) {
+		if (worker->is_late) {
+			struct sawmill_call *call = &worker->call->call;
+
+			worker->is_late = false;
+			call->connection->service->late(call, worker->reply);
+		}
 		local_irq_disable();
-		if (take_slot(cpu, worker))
+		if (cpu->slot_full) {
+			flush_reply(worker);
+			if (worker->is_late) {
+				local_irq_enable();
+				continue;
+			}
+			take_slot(cpu, worker);
 			break;
+		}
 		if (cpu->is_queued || may_wait(worker)) {
 			cpu->is_queued = false;
 			if (wait_for_call(worker))
 				break;
 			local_irq_enable();
 			cond_resched();
+			continue;
+		}
+		flush_reply(worker);
+		if (worker->is_late) {
+			local_irq_enable();
 			continue;
 		}
 		/* Last parked, first woken: its caches are warm. */
@@ -233,10 +281,14 @@ static void handle_call(struct worker *worker)
 	struct server_call *call = worker->call;
 
 	if (!call->call.connection || !sawmill_call_dispatch(&call->call)) {
+		/* Root's calls to see whether we live end here, too. */
+		u64 status = call->call.connection ? HV_STATUS_BUSY :
+						     HV_STATUS_BAD_ARGUMENT;
+
 		preempt_disable();
 		if (atomic_cmpxchg(&call->state, CALL_OWED, CALL_SENT) ==
 		    CALL_OWED)
-			send_reply(HV_STATUS_BUSY, NULL);
+			send_reply(status, NULL);
 		preempt_enable();
 		call_put(call);
 	}

@@ -118,6 +118,14 @@ struct sawmill_service {
 	 * sawmill_call_reply().
 	 */
 	void (*handle)(struct sawmill_call *call);
+	/*
+	 * Optional; lets the carrier send an answer together with the wait for
+	 * the next call. Called by the task that ran the handler if an answer
+	 * that was said to have reached the caller did not: the service
+	 * completes through the control area, as if told so at once.
+	 */
+	void (*late)(struct sawmill_call *call,
+		     const u64 words[SAWMILL_CALL_WORDS]);
 	struct list_head node;
 };
 
