@@ -93,7 +93,6 @@ extern "C" fn continue_boot() -> ! {
         if local::is_x2apic() { "x2" } else { "x" },
         tables.io_apics.len(),
     );
-    log!("no IOMMU is used: a device that a partition owns can reach all memory by DMA");
     start_console();
     #[cfg(feature = "selftest")]
     crate::virt::selftest::run(&inventory.free, option(options, "crash"));
