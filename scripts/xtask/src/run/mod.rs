@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `xtask run`: boots a system, connects it to this terminal, and reports the program's result.
 
-mod bochs;
+pub mod bochs;
 mod channel;
 pub mod choose;
 mod console;

@@ -16,7 +16,8 @@ pub const CPU_MODEL: &str = "corei7_skylake_x";
 
 /// Boots the multiserver: an interactive shell, or one program.
 ///
-/// Without a command, a shell on the terminal; Ctrl-] ends the run. With a command, only the program's own
+/// Without a command, a shell on the terminal; Ctrl-] ends the run (129: the shell is hung up, the disk put in
+/// order; a second time: at once, 130). With a command, only the program's own
 /// output comes out, standard input goes in, and the exit status is the program's (128+n for signal n; 124 when
 /// the time of --timeout is up; 125 when the system itself failed, with the reason on standard error).
 #[derive(Debug, Clone, clap::Args)]

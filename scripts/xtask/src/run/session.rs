@@ -135,7 +135,7 @@ impl Session<'_> {
                         }
                         continue;
                     }
-                    if is_foreground && self.style == Style::Interactive && state.booted.is_some() {
+                    if is_foreground && state.raw.is_some() {
                         self.console.terminal(&chunk.bytes);
                     }
                     for line in self.log.write(chunk.partition, &chunk.bytes) {

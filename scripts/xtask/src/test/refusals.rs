@@ -76,7 +76,7 @@ fn refusal(start: Start, firmware: Firmware) -> Result<()> {
 }
 
 /// Collects what the serial port says until `is_enough` or the time is up.
-fn listen(events: &Receiver<Event>, limit: Duration, is_enough: impl Fn(&str) -> bool) -> Result<String> {
+pub fn listen(events: &Receiver<Event>, limit: Duration, is_enough: impl Fn(&str) -> bool) -> Result<String> {
     let deadline = Instant::now() + limit;
     let mut said = String::new();
     while !is_enough(&said) {
