@@ -58,6 +58,23 @@ struct sawmill_file_client {
 	bool is_mounted;		/* under the mount mutex */
 };
 
+/* slots.c: a slot (or bounce pages) may be waited for; -EIO: peer dead. */
+int sawmill_file_get_slot(struct sawmill_file_client *client,
+			  unsigned int *slot);
+void sawmill_file_put_slot(struct sawmill_file_client *client,
+			   unsigned int slot);
+void sawmill_file_abandon_slot(struct sawmill_file_client *client,
+			       unsigned int slot);
+int sawmill_file_get_bounce(struct sawmill_file_client *client,
+			    unsigned int count, unsigned int *first);
+void sawmill_file_put_bounce(struct sawmill_file_client *client,
+			     unsigned int first, unsigned int count);
+void sawmill_file_call(struct sawmill_file_client *client, unsigned int slot,
+		       const u64 in[SAWMILL_CALL_WORDS],
+		       struct sawmill_file_completion *answer);
+void sawmill_file_event(struct sawmill_connection *connection);
+
+/* transport.c */
 extern const struct fuse_iqueue_ops sawmill_file_queue_ops;
 
 struct sawmill_file_client *

@@ -19,7 +19,6 @@
 #include "client.h"
 
 #define PAGES_PER_BOUNCE_ROUND	32
-#define CALL_RETRIES		1000
 
 /* Calls by opcode, for people and tests; a lost count does not matter. */
 static unsigned long calls[FUSE_TMPFILE + 1];
@@ -49,198 +48,6 @@ struct round {
 	unsigned int bounce_count;
 	struct sawmill_file_completion answer;
 };
-
-/* ---- slots, bounce pages, completions ---- */
-
-/* Moves completions from the ring to their slots. Under client->lock. */
-static void take_completions(struct sawmill_file_client *client)
-{
-	u32 head = smp_load_acquire(&client->header->head);
-
-	if (head - client->ring_taken > SAWMILL_FILE_RING) {
-		pr_warn_ratelimited("sawmill: file: ring of %s overflowed\n",
-				    client->connection->name);
-		client->ring_taken = head - SAWMILL_FILE_RING;
-	}
-	while (client->ring_taken != head) {
-		/* Volatile: a copy, whatever the server does meanwhile. */
-		struct sawmill_file_completion answer =
-			*(volatile struct sawmill_file_completion *)
-			&client->header->ring[client->ring_taken++ %
-					      SAWMILL_FILE_RING];
-		struct slot *slot;
-
-		if (answer.slot >= SAWMILL_FILE_SLOTS)
-			continue;
-		slot = &client->slots[answer.slot];
-		if (slot->state == SLOT_CALLED) {
-			slot->answer = answer;
-			slot->state = SLOT_DONE;
-			wake_up(&slot->wait);
-		} else if (slot->state == SLOT_ABANDONED) {
-			slot->state = SLOT_FREE;
-			client->free_slots |= BIT_ULL(answer.slot);
-			wake_up(&client->room);
-		}
-	}
-}
-
-static void handle_event(struct sawmill_connection *connection)
-{
-	struct sawmill_file_client *client = connection->user;
-	unsigned long flags;
-	unsigned int i;
-
-	spin_lock_irqsave(&client->lock, flags);
-	take_completions(client);
-	if (sawmill_connection_is_dead(connection)) {
-		for (i = 0; i < SAWMILL_FILE_SLOTS; i++)
-			wake_up(&client->slots[i].wait);
-		wake_up_all(&client->room);
-	}
-	spin_unlock_irqrestore(&client->lock, flags);
-}
-
-static bool try_get_slot(struct sawmill_file_client *client, unsigned int *slot)
-{
-	unsigned long flags;
-	bool found;
-
-	spin_lock_irqsave(&client->lock, flags);
-	found = client->free_slots;
-	if (found) {
-		*slot = __ffs64(client->free_slots);
-		client->free_slots &= ~BIT_ULL(*slot);
-		client->slots[*slot].state = SLOT_CALLED;
-	}
-	spin_unlock_irqrestore(&client->lock, flags);
-	return found;
-}
-
-static int get_slot(struct sawmill_file_client *client, unsigned int *slot)
-{
-	if (likely(try_get_slot(client, slot)))
-		return 0;
-	/* Abandoned slots (forgets) come back through the ring. */
-	while (!sawmill_connection_is_dead(client->connection)) {
-		unsigned long flags;
-
-		spin_lock_irqsave(&client->lock, flags);
-		take_completions(client);
-		spin_unlock_irqrestore(&client->lock, flags);
-		if (wait_event_timeout(client->room, try_get_slot(client, slot),
-				       msecs_to_jiffies(10)))
-			return 0;
-	}
-	return -EIO;
-}
-
-static void put_slot(struct sawmill_file_client *client, unsigned int slot)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&client->lock, flags);
-	client->slots[slot].state = SLOT_FREE;
-	client->free_slots |= BIT_ULL(slot);
-	spin_unlock_irqrestore(&client->lock, flags);
-	if (wq_has_sleeper(&client->room))
-		wake_up(&client->room);
-}
-
-static bool try_get_bounce(struct sawmill_file_client *client,
-			   unsigned int count, unsigned int *first)
-{
-	unsigned long flags, found;
-
-	spin_lock_irqsave(&client->lock, flags);
-	found = bitmap_find_next_zero_area(client->bounce_used,
-					   client->bounce_count, 0, count, 0);
-	if (found < client->bounce_count)
-		bitmap_set(client->bounce_used, found, count);
-	spin_unlock_irqrestore(&client->lock, flags);
-	*first = found;
-	return found < client->bounce_count;
-}
-
-static int get_bounce(struct sawmill_file_client *client, unsigned int count,
-		      unsigned int *first)
-{
-	if (count > client->bounce_count)
-		return -E2BIG;
-	/* A holder waits for nothing but the server, so this ends. */
-	wait_event(client->room,
-		   try_get_bounce(client, count, first) ||
-		   sawmill_connection_is_dead(client->connection));
-	return *first < client->bounce_count ? 0 : -EIO;
-}
-
-static void put_bounce(struct sawmill_file_client *client, unsigned int first,
-		       unsigned int count)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&client->lock, flags);
-	bitmap_clear(client->bounce_used, first, count);
-	spin_unlock_irqrestore(&client->lock, flags);
-	wake_up_all(&client->room);
-}
-
-/* ---- one call ---- */
-
-static void wait_for_answer(struct sawmill_file_client *client,
-			    struct slot *slot)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&client->lock, flags);
-	take_completions(client);
-	if (slot->state == SLOT_DONE) {
-		spin_unlock_irqrestore(&client->lock, flags);
-		return;
-	}
-	if (client->sleepers++ == 0)
-		WRITE_ONCE(client->header->wants_event, 1);
-	/* The server writes head, then reads wants_event. */
-	smp_mb();
-	take_completions(client);
-	spin_unlock_irqrestore(&client->lock, flags);
-
-	wait_event(slot->wait, READ_ONCE(slot->state) == SLOT_DONE ||
-		   sawmill_connection_is_dead(client->connection));
-
-	spin_lock_irqsave(&client->lock, flags);
-	if (--client->sleepers == 0)
-		WRITE_ONCE(client->header->wants_event, 0);
-	spin_unlock_irqrestore(&client->lock, flags);
-}
-
-/* Calls; leaves the answer in @answer. */
-static void call(struct sawmill_file_client *client, unsigned int index,
-		 const u64 in[SAWMILL_CALL_WORDS],
-		 struct sawmill_file_completion *answer)
-{
-	struct slot *slot = &client->slots[index];
-	unsigned int retries = CALL_RETRIES;
-	u64 out[SAWMILL_CALL_WORDS];
-	int result;
-
-	/* Busy or out of budget before the server saw it: try again. */
-	while ((result = sawmill_connection_call(client->connection, in,
-						 out)) == -EAGAIN && retries--)
-		schedule_timeout_uninterruptible(1);
-	if (likely(result == 0)) {
-		answer->error = (s32)out[0];
-		answer->out_size = (u32)out[1];
-		answer->data_size = (u32)out[2];
-		return;
-	}
-	answer->error = -EIO;
-	if (result != -EINPROGRESS)
-		return;
-	wait_for_answer(client, slot);
-	if (slot->state == SLOT_DONE)
-		*answer = slot->answer;
-}
 
 /* ---- the data of a request ---- */
 
@@ -417,13 +224,13 @@ static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
 	u8 *shared_in;
 	int error;
 
-	error = get_slot(client, &round->slot);
+	error = sawmill_file_get_slot(client, &round->slot);
 	if (error)
 		return error;
 	if (is_bounced) {
 		round->bounce_count = round->page_count;
-		error = get_bounce(client, round->bounce_count,
-				   &round->bounce_first);
+		error = sawmill_file_get_bounce(client, round->bounce_count,
+						&round->bounce_first);
 		if (error)
 			goto out;
 		if (span->flags == SAWMILL_FILE_DATA_IN)
@@ -438,7 +245,7 @@ static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
 	in[0] = round->slot | (u64)span->flags << 32;
 	in[1] = in_size | (u64)out_size << 32;
 	in[2] = (span->flags ? round->page_count : 0) | (u64)round->size << 32;
-	call(client, round->slot, in, &round->answer);
+	sawmill_file_call(client, round->slot, in, &round->answer);
 
 	error = round->answer.error;
 	if (error > 0 || error < -MAX_ERRNO)
@@ -449,11 +256,12 @@ static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
 	if (!error && is_bounced && span->flags == SAWMILL_FILE_DATA_OUT)
 		copy_bounce(client, span, round, round->answer.data_size);
 	if (is_bounced)
-		put_bounce(client, round->bounce_first, round->bounce_count);
+		sawmill_file_put_bounce(client, round->bounce_first,
+					round->bounce_count);
 out:
 	/* On success the caller still reads the inline results. */
 	if (error)
-		put_slot(client, round->slot);
+		sawmill_file_put_slot(client, round->slot);
 	return error;
 }
 
@@ -542,7 +350,7 @@ static int carry(struct sawmill_file_client *client, struct fuse_req *req)
 			break;
 		}
 		error = copy_out(client, req, &span, &round);
-		put_slot(client, round.slot);
+		sawmill_file_put_slot(client, round.slot);
 		if (error)
 			return error;
 		got = round.answer.data_size;
@@ -638,30 +446,22 @@ __releases(fiq->lock)
 		.header.nodeid = link->forget_one.nodeid,
 		.arg.nlookup = link->forget_one.nlookup,
 	};
-	unsigned long flags;
 	unsigned int slot;
 
 	spin_unlock(&fiq->lock);
 	kfree(link);
 	calls[FUSE_FORGET]++;
-	if (get_slot(client, &slot))
+	if (sawmill_file_get_slot(client, &slot))
 		return;
 	memcpy(client->shared_slots[slot].in, &message, sizeof(message));
 	in[0] = slot;
 	in[1] = sizeof(message);
 	if (sawmill_connection_call(client->connection, in, out) !=
 	    -EINPROGRESS) {
-		put_slot(client, slot);
+		sawmill_file_put_slot(client, slot);
 		return;
 	}
-	spin_lock_irqsave(&client->lock, flags);
-	if (client->slots[slot].state == SLOT_DONE) {
-		client->slots[slot].state = SLOT_FREE;
-		client->free_slots |= BIT_ULL(slot);
-	} else {
-		client->slots[slot].state = SLOT_ABANDONED;
-	}
-	spin_unlock_irqrestore(&client->lock, flags);
+	sawmill_file_abandon_slot(client, slot);
 }
 
 /* File operations of ext2 are not interruptible on stock Linux either. */
@@ -714,6 +514,6 @@ sawmill_file_client_create(struct sawmill_connection *connection)
 	client->ring_taken = READ_ONCE(client->header->head);
 	connection->user = client;
 	smp_wmb();
-	WRITE_ONCE(connection->event, handle_event);
+	WRITE_ONCE(connection->event, sawmill_file_event);
 	return client;
 }
