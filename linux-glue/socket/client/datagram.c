@@ -13,6 +13,7 @@
 
 /* The largest datagram that any protocol here takes. */
 #define LENGTH_MAX	0xffff
+#define LENGTH_SURE	65000
 
 static int copy_in(struct sawmill_sock *sock, u32 position,
 		   struct iov_iter *from, u32 length)
@@ -61,8 +62,12 @@ static int put_record(struct sawmill_sock *sock, struct msghdr *message,
 	return 0;
 }
 
-static bool is_proven(struct sawmill_sock *sock, struct msghdr *message)
+static bool is_proven(struct sawmill_sock *sock, struct msghdr *message,
+		      size_t length)
 {
+	/* Near the limit the protocol decides. */
+	if (length > LENGTH_SURE)
+		return false;
 	/* Raw and netlink answers are errors more often: always ask. */
 	if (sock->sk.sk_type != SOCK_DGRAM || message->msg_controllen ||
 	    sock->sk.sk_family == PF_NETLINK)
@@ -158,7 +163,7 @@ int sawmill_datagram_sendmsg(struct socket *socket, struct msghdr *message,
 	if (!error)
 		error = put_record(sock, message, length);
 	if (!error) {
-		if (is_proven(sock, message))
+		if (is_proven(sock, message, length))
 			sawmill_slot_post(&sock->slot);
 		else
 			error = flush(sock, message);

@@ -23,8 +23,10 @@ static struct proto sawmill_proto = {
 
 static void detach_slot(struct sawmill_sock *sock)
 {
+	/* Data that nobody read resets a connection. */
 	if (sock->is_made)
-		sawmill_slot_simple(&sock->slot, SAWMILL_SOCKET_CLOSE, 0);
+		sawmill_slot_simple(&sock->slot, SAWMILL_SOCKET_CLOSE,
+				    sawmill_sock_filled(sock) > 0);
 	sawmill_area_give(&sock->slot);
 }
 

@@ -116,29 +116,29 @@ u32 sawmill_record_send(struct sawmill_endpoint *endpoint, int *result)
 	       SAWMILL_SOCKET_WANT_OUT : 0;
 }
 
-/* Length of the next datagram, or -EAGAIN. */
-static int next_length(struct sock *sk)
+static int first_length(struct sk_buff_head *queue)
 {
-	struct sk_buff_head *queue = &sk->sk_receive_queue;
-	struct socket *socket = sk->sk_socket;
 	struct sk_buff *buffer;
 	int length = -EAGAIN;
 
-	if (socket->ops->peek_len && sk->sk_protocol == IPPROTO_UDP) {
-		/* May be 0 for an empty datagram: then the queue decides. */
-		length = socket->ops->peek_len(socket);
-		if (length)
-			return length;
-		length = -EAGAIN;
-		if (!skb_queue_empty_lockless(&udp_sk(sk)->reader_queue))
-			return 0;
-	}
 	spin_lock_bh(&queue->lock);
 	buffer = skb_peek(queue);
 	if (buffer)
 		length = buffer->len;
 	spin_unlock_bh(&queue->lock);
 	return length;
+}
+
+/* Length of the next datagram, or -EAGAIN. */
+static int next_length(struct sock *sk)
+{
+	int length = -EAGAIN;
+
+	/* UDP has a second queue, which goes first. */
+	if (sk->sk_protocol == IPPROTO_UDP && sk->sk_type == SOCK_DGRAM &&
+	    sk->sk_family != PF_NETLINK)
+		length = first_length(&udp_sk(sk)->reader_queue);
+	return length >= 0 ? length : first_length(&sk->sk_receive_queue);
 }
 
 static int receive_record(struct sawmill_endpoint *endpoint, u32 length)
