@@ -147,6 +147,12 @@ fail:
 	return NULL;
 }
 
+/* Whether this partition was given a socket service at all. */
+bool sawmill_client_is_wanted(void)
+{
+	return sawmill_connection_find(service_name, SAWMILL_ROLE_CLIENT);
+}
+
 /* The client, connected on first use; NULL if there is no live server. */
 struct sawmill_client *sawmill_client_get(void)
 {

@@ -82,6 +82,7 @@ static inline bool sawmill_is_stream(const struct sock *sk)
 }
 
 /* client.c: the connection */
+bool sawmill_client_is_wanted(void);
 struct sawmill_client *sawmill_client_get(void);
 s64 sawmill_slot_call(struct sawmill_slot *slot,
 		      enum sawmill_socket_operation operation,

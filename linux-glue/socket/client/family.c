@@ -260,9 +260,12 @@ static bool __init find_families(void)
 
 static int __init family_init(void)
 {
-	int error = proto_register(&sawmill_proto, 1);
+	int error;
 
-	if (error || !find_families())
+	if (!find_families() || !sawmill_client_is_wanted())
+		return 0;
+	error = proto_register(&sawmill_proto, 1);
+	if (error)
 		return error;
 	error = take(&inet_family) ?: take(&inet6_family);
 	if (!error && kernel_netlink)

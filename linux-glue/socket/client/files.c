@@ -77,7 +77,8 @@ static int __init net_files_init(void)
 	uintptr_t number;
 
 	/* With TCP/IP in this kernel its own files stay. */
-	if (IS_ENABLED(CONFIG_INET) || !init_net.proc_net)
+	if (IS_ENABLED(CONFIG_INET) || !init_net.proc_net ||
+	    !sawmill_client_is_wanted())
 		return 0;
 	for (number = 0; number < SAWMILL_SOCKET_FILES; number++) {
 		remove_proc_entry(names[number], init_net.proc_net);
