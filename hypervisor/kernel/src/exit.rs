@@ -84,7 +84,10 @@ impl<P: Platform> State<P> {
                 (registers.rcx, registers.rdx) = (u64::from(ecx), u64::from(edx));
                 hardware.advance();
             }
-            Exit::MsrRead => answer_msr(hardware, registers, msr::read(registers.rcx as u32)),
+            Exit::MsrRead => {
+                let answer = msr::read(registers.rcx as u32, self.platform.misc_enable());
+                answer_msr(hardware, registers, answer);
+            }
             Exit::MsrWrite => {
                 let value = registers.rdx << 32 | registers.rax & 0xffff_ffff;
                 answer_msr(hardware, registers, msr::write(registers.rcx as u32, value));

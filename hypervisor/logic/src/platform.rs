@@ -214,6 +214,8 @@ pub trait Platform: PhysicalMemory + Sync + 'static {
     }
     /// Raw CPUID of this CPU: EAX EBX ECX EDX.
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4];
+    /// IA32_MISC_ENABLE of this CPU.
+    fn misc_enable(&self) -> u64;
 
     /// Vectors from here to 0xef are free for `route_pin` and `message`.
     fn first_device_vector(&self) -> u8;

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use sawmill_logic::platform::{CpuIndex, HardwareError, Hpa, PhysicalMemory, PinMode, Platform, Tsc};
 
 use crate::apic::{self, io, local};
-use crate::cpu::{area, exceptions};
+use crate::cpu::{area, exceptions, msr};
 use crate::memory::physical;
 use crate::virt::vmx;
 use crate::{console, pci, power, time};
@@ -127,6 +127,10 @@ impl Platform for Machine {
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
         let result = raw_cpuid::native_cpuid::cpuid_count(leaf, subleaf);
         [result.eax, result.ebx, result.ecx, result.edx]
+    }
+
+    fn misc_enable(&self) -> u64 {
+        msr::read(x86::msr::IA32_MISC_ENABLE)
     }
 
     fn first_device_vector(&self) -> u8 {

@@ -173,6 +173,9 @@ impl Platform for Fake {
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
         [leaf, subleaf, u32::MAX, u32::MAX]
     }
+    fn misc_enable(&self) -> u64 {
+        1
+    }
     fn first_device_vector(&self) -> u8 {
         0x30
     }
