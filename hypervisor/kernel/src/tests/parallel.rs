@@ -97,6 +97,8 @@ fn no_call_is_lost_while_another_cpu_signals_and_revokes() {
     world.kernel.state.lock().settle(0);
     world.check();
     let state = world.kernel.state.lock();
-    let served: u64 = state.vcpus.iter().map(|(_, vcpu)| vcpu.statistics.served).sum();
+    let booked: u64 = state.vcpus.iter().map(|(_, vcpu)| vcpu.statistics.served).sum();
+    // Calls of the last lease are booked when its exit is answered, which no turn does any more.
+    let served = booked + world.kernel.locals[0].lock().fast_calls;
     assert!(served >= CALLS, "{served}");
 }
