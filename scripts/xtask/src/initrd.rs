@@ -38,6 +38,9 @@ pub enum Terminal {
     Pipes,
 }
 
+/// Becomes the better shell of those that the image has.
+pub const LOGIN_SHELL: &str = "if command -v bash >/dev/null; then exec bash -l; else exec sh -l; fi";
+
 /// The environment every command starts with.
 pub fn default_environment(terminal_type: &str) -> Vec<String> {
     let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -48,7 +48,7 @@ pub fn image(options: &Options) -> Result<()> {
 
 fn parts(description: &Path, disk: PathBuf) -> Result<image::Parts> {
     let spec = Spec {
-        command: vec!["/bin/sh".to_owned(), "-l".to_owned()],
+        command: ["/bin/sh", "-c", initrd::LOGIN_SHELL].map(str::to_owned).to_vec(),
         environment: initrd::default_environment("vt100"),
         terminal: Terminal::Interactive(24, 80),
         ..Spec::multiserver()

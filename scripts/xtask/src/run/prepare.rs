@@ -105,7 +105,7 @@ fn spec(options: &Options, base: Spec) -> Spec {
     environment.extend(options.environment.iter().cloned());
     let (command, terminal) = if options.is_interactive() {
         let (rows, columns) = terminal::size();
-        (vec!["/bin/sh".to_owned(), "-l".to_owned()], Terminal::Interactive(rows, columns))
+        (["/bin/sh", "-c", initrd::LOGIN_SHELL].map(str::to_owned).to_vec(), Terminal::Interactive(rows, columns))
     } else {
         (options.command.clone(), Terminal::Pipes)
     };

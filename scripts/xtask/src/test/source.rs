@@ -27,7 +27,7 @@ pub const CASES: &[Case] = &[
 
 fn cargo(bench: &Bench, arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    bench.run(Command::new(cargo).args(arguments), &[])?.expect_status(0)?;
+    bench.run(Command::new(cargo).args(arguments).env("RUST_BACKTRACE", "0"), &[])?.expect_status(0)?;
     Ok(())
 }
 
