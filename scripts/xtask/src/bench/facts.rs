@@ -35,7 +35,7 @@ pub fn empty_call(log: &str) -> Vec<Fact> {
     ]
 }
 
-/// Collects the facts; `log` is what all partitions said in a run.
+/// Collects the facts; `log` holds root's records of a run. Root and the kernel's image are not in them.
 pub fn collect(repository: &Path, log: &str) -> Result<Vec<Fact>> {
     let patches = lines::patches(repository)?;
     let mut facts = vec![

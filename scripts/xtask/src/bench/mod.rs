@@ -34,13 +34,16 @@ use crate::{linux, paths};
 /// The case that the conformance suite measures, not the program: what a call costs without Linux around it.
 const EMPTY_CALL: &str = "portal-call";
 
+/// What the partitions occupy, from root's records; a run of its own, since keeping records costs a little.
+const MEMORY: &str = "memory";
+
 /// Options of `bench`.
 #[derive(Args, Debug)]
 pub struct Options {
     /// Machine that both systems run on.
     #[arg(long, value_enum, default_value = "bochs")]
     machine: Machine,
-    /// Cases to run, by name (`sawmill-bench --list`, and portal-call); all when left out.
+    /// Cases to run, by name (`sawmill-bench --list`, portal-call, memory); all when left out.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     only: Vec<String>,
     /// Timed runs per case.
@@ -136,7 +139,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     std::fs::write(out.join("multiserver-system.log"), &ours.system)?;
 
     let mut results = compare_logs(options, &stock_log, &ours)?;
-    results.facts = facts::collect(&paths::repository(), &ours.system)?;
+    let records = if is_wanted(options, MEMORY) && options.our_log.is_none() {
+        memory_records(options, image.as_deref(), &scratch)?
+    } else {
+        String::new()
+    };
+    results.facts = facts::collect(&paths::repository(), &records)?;
     if is_wanted(options, EMPTY_CALL) && options.our_log.is_none() {
         let log = conformance_log(options, &scratch)?;
         std::fs::write(out.join("conformance.log"), &log)?;
@@ -244,6 +252,24 @@ fn conformance_log(options: &Options, scratch: &paths::Scratch) -> Result<String
         .output()?;
     phase.done(&output.status.to_string());
     Ok(std::fs::read(&log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
+}
+
+/// Root's records of a run that does next to nothing; empty when it fails.
+fn memory_records(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) -> Result<String> {
+    let (disk, records) = (scratch.join("memory.ext2"), scratch.join("records"));
+    std::fs::copy(image.context("no image was made")?, &disk)?;
+    let phase = Phase::start("the multiserver's memory");
+    let output = Command::new(std::env::current_exe()?)
+        .args(["run", "--machine", options.machine.name(), "--disk"])
+        .arg(&disk)
+        .arg("--trace")
+        .arg(&records)
+        .args(["--timeout", &limit(options).as_secs().to_string(), "--", program::PROGRAM])
+        .args(["--only", "getppid", "--runs", "1"])
+        .stdin(Stdio::null())
+        .output()?;
+    phase.done(&output.status.to_string());
+    Ok(std::fs::read(&records).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
 }
 
 /// The line of a failed run's standard error that says most.
