@@ -38,8 +38,8 @@ pub extern "C" fn boot_processor(magic: u32, address: usize) -> ! {
     if has_option(options, "console=mux") {
         console::enable_frames();
     }
-    if has_option(options, "mirror=e9") {
-        console::enable_mirror();
+    if has_option(options, "output=e9") {
+        console::redirect();
     }
     let features = requirements::check().unwrap_or_else(|reason| epitaph::refuse(reason));
     if let Some(tables) = inventory.symbols {

@@ -31,7 +31,7 @@ pub fn command(
     let mut text = format!(
         "cpu: model={model}, count={cpus}, ips={INSTRUCTIONS_PER_SECOND}, reset_on_triple_fault=0\n\
          megs: {}\nromimage: file={BIOS}\nvgaromimage: file={VGA_BIOS}\n\
-         clock: sync=none\ndisplay_library: rfb, options=\"timeout=0\"\nspeaker: enabled=0\n\
+         clock: sync=none\ndisplay_library: rfb, options=\"timeout=0\"\nspeaker: enabled=0\nport_e9_hack: enabled=1\n\
          boot: cdrom\nata1-master: type=cdrom, path={}, status=inserted\n",
         hardware.memory_mib,
         iso.display()

@@ -5,7 +5,7 @@
 //! beside each other.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -43,19 +43,39 @@ impl Ports {
     }
 }
 
+/// What the emulator's standard output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// Its own words.
+    Own,
+    /// Its own words and the machine's redirected output, which counts as a port after the serial ones.
+    Machine,
+}
+
 /// A running emulator.
 #[derive(Debug)]
 pub struct Emulator {
     child: Child,
     output: PathBuf,
     lines: Vec<TcpStream>,
+    source_count: usize,
 }
 
 impl Emulator {
     /// Starts `command`; what it says goes to `output`, what its serial ports say becomes events.
-    pub fn start(mut command: Command, ports: &Ports, output: &Path, events: &Sender<Event>) -> Result<Self> {
+    pub fn start(
+        mut command: Command,
+        words: Words,
+        ports: &Ports,
+        output: &Path,
+        events: &Sender<Event>,
+    ) -> Result<Self> {
         let file = File::create(output)?;
-        command.stdin(Stdio::null()).stderr(file.try_clone()?).stdout(file);
+        command.stdin(Stdio::null()).stderr(file.try_clone()?);
+        match words {
+            Words::Own => command.stdout(file.try_clone()?),
+            Words::Machine => command.stdout(Stdio::piped()),
+        };
         // Signals from the terminal are for this process, which ends the emulator itself.
         command.process_group(0);
         // SAFETY: the closure only makes one system call, which is allowed between fork and exec.
@@ -66,12 +86,17 @@ impl Emulator {
             });
         }
         let name = command.get_program().to_string_lossy().into_owned();
-        let child = command.spawn().with_context(|| format!("cannot run `{name}`: is it installed?"))?;
-        let mut emulator = Self { child, output: output.to_path_buf(), lines: Vec::new() };
+        let mut child = command.spawn().with_context(|| format!("cannot run `{name}`: is it installed?"))?;
+        let stdout = child.stdout.take();
+        let source_count = ports.count() + usize::from(stdout.is_some());
+        let mut emulator = Self { child, output: output.to_path_buf(), lines: Vec::new(), source_count };
+        if let Some(stdout) = stdout {
+            read_line(stdout, ports.count(), Some(file), events.clone());
+        }
         for (index, listener) in ports.0.iter().enumerate() {
             let line = emulator.accept(listener)?;
             line.set_nodelay(true)?;
-            read_line(line.try_clone()?, index, events.clone());
+            read_line(line.try_clone()?, index, None, events.clone());
             emulator.lines.push(line);
         }
         Ok(emulator)
@@ -101,9 +126,13 @@ impl Emulator {
 
     /// Sends bytes to serial port `index`.
     pub fn send(&mut self, index: usize, bytes: &[u8]) -> Result<()> {
-        use std::io::Write;
         self.lines.get_mut(index).context("there is no such serial port")?.write_all(bytes)?;
         Ok(())
+    }
+
+    /// How many sources of serial events there are; each ends with `SerialClosed`.
+    pub fn source_count(&self) -> usize {
+        self.source_count
     }
 
     /// Whether the process is gone.
@@ -125,13 +154,18 @@ impl Drop for Emulator {
     }
 }
 
-fn read_line(mut line: TcpStream, index: usize, events: Sender<Event>) {
+/// Reads a source of serial output, with a copy into `copy`, until it ends.
+fn read_line(mut line: impl Read + Send + 'static, index: usize, mut copy: Option<File>, events: Sender<Event>) {
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         loop {
             match line.read(&mut buffer) {
                 Ok(0) | Err(_) => break,
                 Ok(length) => {
+                    if let Some(copy) = &mut copy {
+                        // Only for error messages.
+                        let _ = copy.write_all(&buffer[..length]);
+                    }
                     if events.send(Event::Serial(index, buffer[..length].to_vec())).is_err() {
                         break;
                     }

@@ -32,7 +32,7 @@ use crate::rootfs;
 use choose::{Choice, Machine};
 use console::Console;
 use disk::{Changes, Disk};
-use emulator::{Emulator, Ports};
+use emulator::{Emulator, Ports, Words};
 use log::Log;
 pub use options::Options;
 pub use outcome::{Outcome, SYSTEM_FAILURE};
@@ -99,7 +99,8 @@ fn boot_and_judge(
     let command = machine_command(options, machine, &boot.iso, &disk.path, &ports, scratch)?;
     let (sender, events) = std::sync::mpsc::channel();
     signals::forward(sender.clone())?;
-    let emulator = Emulator::start(command, &ports, &scratch.join("emulator.out"), &sender)?;
+    let words = if machine == Machine::Bochs && !options.stock { Words::Machine } else { Words::Own };
+    let emulator = Emulator::start(command, words, &ports, &scratch.join("emulator.out"), &sender)?;
     let style = match (boot.has_command, options.is_interactive()) {
         (false, _) => Style::System,
         (true, true) => Style::Interactive,

@@ -16,6 +16,7 @@ pub struct Chunk {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
+    Outside,
     Partition,
     Channel(u8),
     Payload(u8, u8),
@@ -34,12 +35,18 @@ impl Decoder {
         Self { state: State::Payload(0, 0) }
     }
 
+    /// A decoder that takes nothing before the first frame.
+    pub fn framed_only() -> Self {
+        Self { state: State::Outside }
+    }
+
     /// Takes received bytes and returns what they say.
     pub fn receive(&mut self, bytes: &[u8]) -> Vec<Chunk> {
         let mut chunks: Vec<Chunk> = Vec::new();
         for &byte in bytes {
             self.state = match (self.state, byte) {
                 (_, FRAME_START) => State::Partition,
+                (State::Outside, _) => State::Outside,
                 (State::Partition, _) => State::Channel(byte.wrapping_sub(FRAME_BASE)),
                 (State::Channel(partition), _) => State::Payload(partition, byte.wrapping_sub(FRAME_BASE)),
                 (State::Payload(partition, channel), FRAME_ESCAPE) => State::Escaped(partition, channel),

@@ -49,7 +49,7 @@ fn stock(options: &Options, iso: &Path) -> Result<(Entry, Boot)> {
 fn multiserver(options: &Options, machine: Machine, disk: &Path, iso: &Path) -> Result<(Entry, Boot)> {
     let initrd = initrd::build(&spec(options, Spec::multiserver()))?;
     let emulator = match machine {
-        Machine::Bochs => "bochs",
+        Machine::Bochs => "bochs output=e9",
         Machine::Qemu => "qemu",
     };
     let mut files = BTreeMap::from([("initrd-app".to_owned(), Content::Bytes(initrd))]);

@@ -88,6 +88,7 @@ struct State {
     ended: Option<Instant>,
     deadline: Option<(Instant, Outcome)>,
     is_finished: bool,
+    closed: usize,
     credit: Option<Sender<usize>>,
     raw: Option<RawMode>,
     receiver: channel::Receiver,
@@ -103,6 +104,7 @@ impl Session<'_> {
             ended: None,
             deadline: None,
             is_finished: false,
+            closed: 0,
             credit: None,
             raw: None,
             receiver: channel::Receiver::default(),
@@ -146,7 +148,13 @@ impl Session<'_> {
                     }
                 }
             }
-            Event::SerialClosed => return Ok(Some(self.machine_ended(state))),
+            Event::SerialClosed => {
+                state.closed += 1;
+                // What one source still holds may be the most important words.
+                if state.closed == self.emulator.source_count() {
+                    return Ok(Some(self.machine_ended(state)));
+                }
+            }
             Event::Input(bytes) => self.input(&bytes, state)?,
             Event::InputEnd if self.style == Style::Interactive => self.send(CHANNEL_TERMINAL, &[0x04])?,
             Event::InputEnd => self.send(CHANNEL_RUN, &channel::input_end())?,

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How partitions' channels travel over serial ports: framed on one port, or stock Linux's one port each.
+//! How partitions' channels travel: framed on one serial port (and what Bochs shows of port 0xe9), or stock
+//! Linux's one port each.
 
 use super::mux::{self, Chunk, Decoder};
 
 /// The wiring of a system.
 #[derive(Debug)]
 pub enum Wire {
-    /// The hypervisor's framed format on the first port.
+    /// The hypervisor's framed format on the first port, and on the one after it if output is redirected.
     Framed {
         /// What arrives.
-        decoder: Decoder,
+        decoders: [Decoder; 2],
         /// The partition with the terminal.
         foreground: u8,
     },
@@ -20,7 +21,7 @@ pub enum Wire {
 impl Wire {
     /// The multiserver's wiring.
     pub fn framed(foreground: u8) -> Self {
-        Self::Framed { decoder: Decoder::new(), foreground }
+        Self::Framed { decoders: [Decoder::new(), Decoder::framed_only()], foreground }
     }
 
     /// How many serial ports it takes.
@@ -42,7 +43,7 @@ impl Wire {
     /// What bytes from a port say.
     pub fn receive(&mut self, port: usize, bytes: &[u8]) -> Vec<Chunk> {
         match self {
-            Self::Framed { decoder, .. } => decoder.receive(bytes),
+            Self::Framed { decoders, .. } => decoders.get_mut(port).map_or_else(Vec::new, |it| it.receive(bytes)),
             Self::Ports => vec![Chunk { partition: 0, channel: port as u8, bytes: bytes.to_vec() }],
         }
     }

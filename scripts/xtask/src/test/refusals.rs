@@ -11,7 +11,7 @@ use super::support::Bench;
 use crate::build;
 use crate::image::{self, Content, Entry, Firmware, Module, Protocol};
 use crate::paths::{self, Scratch};
-use crate::run::emulator::{Emulator, Ports};
+use crate::run::emulator::{Emulator, Ports, Words};
 use crate::run::options::{CPU_MODEL, Hardware};
 use crate::run::qemu::{self, Accelerator, Start};
 use crate::run::session::Event;
@@ -56,7 +56,7 @@ fn refusal(start: Start, firmware: Firmware) -> Result<()> {
     let hardware = Hardware { cpus: 1, memory_mib: 512, cpu_model: CPU_MODEL.to_owned() };
     let command = qemu::command(&hardware, (Accelerator::Emulation, start), &iso, None, &ports, &scratch)?;
     let (sender, events) = std::sync::mpsc::channel();
-    let mut emulator = Emulator::start(command, &ports, &scratch.join("out"), &sender)?;
+    let mut emulator = Emulator::start(command, Words::Own, &ports, &scratch.join("out"), &sender)?;
     let said = listen(&events, REFUSAL_LIMIT, |said| said.contains(REFUSAL) && said.ends_with('\n'))?;
     let more = listen(&events, SILENCE, |_| false)?;
     if !said.contains(REFUSAL) {

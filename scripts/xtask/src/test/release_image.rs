@@ -10,7 +10,7 @@ use super::refusals::listen;
 use super::support::Bench;
 use crate::paths::Scratch;
 use crate::run::bochs;
-use crate::run::emulator::{Emulator, Ports};
+use crate::run::emulator::{Emulator, Ports, Words};
 use crate::run::options::{CPU_MODEL, Hardware};
 
 /// What the shell of the busybox image shows.
@@ -29,7 +29,7 @@ fn image(bench: &Bench) -> Result<()> {
     let hardware = Hardware { cpus: 1, memory_mib: 512, cpu_model: CPU_MODEL.to_owned() };
     let command = bochs::command(&hardware, &iso, None, &ports, &scratch)?;
     let (sender, events) = std::sync::mpsc::channel();
-    let mut emulator = Emulator::start(command, &ports, &scratch.join("out"), &sender)?;
+    let mut emulator = Emulator::start(command, Words::Own, &ports, &scratch.join("out"), &sender)?;
     let said = listen(&events, PROMPT_LIMIT, |said| said.contains(PROMPT))?;
     if !said.contains(PROMPT) {
         bail!("there is no prompt; it said:\n{}", crate::command::last_lines(&said));
