@@ -46,6 +46,7 @@ pub enum Status {
 
 impl Status {
     /// All codes in the order of their numbers.
+    #[rustfmt::skip]
     pub const ALL: [Status; 17] = [
         Status::Ok, Status::BadHypercall, Status::BadSelector, Status::BadKind, Status::NoRight,
         Status::BadArgument, Status::BadAddress, Status::NoQuota, Status::NoSlot, Status::Busy,

@@ -11,6 +11,9 @@ use crate::{linux, paths};
 /// What the hypervisor's crates may have together.
 const ROOT_MODE_LINES_MAX: usize = 8_000;
 const ROOT_MODE_CRATES: [&str; 5] = ["abi", "logic", "machine", "kernel", "image"];
+/// Attributes of items that are compiled for tests and tools only.
+const NOT_IN_THE_IMAGE: [&str; 3] =
+    ["#[cfg(test)]", "#[cfg(feature = \"selftest\")]", "#[cfg(feature = \"reference\")]"];
 const PATCHES_MAX: usize = 15;
 const CHANGED_LINES_MAX: usize = 400;
 const SOURCE_ENDINGS: [&str; 6] = [".rs", ".S", ".c", ".h", ".sh", ".ld"];
@@ -60,7 +63,7 @@ pub fn source_files() -> Result<Vec<(String, String)>> {
     Ok(files)
 }
 
-/// Lines of code in the crates that run in root mode: no blanks, comments, tests.
+/// Lines of code in the crates that run in root mode: no blanks, comments, tests, nor what a feature keeps out of the image.
 fn root_mode_lines() -> Result<usize> {
     let mut lines = 0;
     for name in ROOT_MODE_CRATES {
@@ -68,25 +71,28 @@ fn root_mode_lines() -> Result<usize> {
             let path = file.display().to_string();
             let is_source = path.ends_with(".rs") || path.ends_with(".S");
             if is_source && !path.ends_with("tests.rs") && !path.ends_with("selftest.rs") && !path.contains("/tests/") {
-                lines += code_lines(&std::fs::read_to_string(&file)?);
+                let comment = if path.ends_with(".S") { "#" } else { "//" };
+                lines += code_lines(&std::fs::read_to_string(&file)?, comment);
             }
         }
     }
     Ok(lines)
 }
 
-/// Lines of code in a source text. A module of tests counts until its closing brace at the margin.
-fn code_lines(text: &str) -> usize {
+/// Lines of code in a source text. An item that is not part of the image ends at its own indentation.
+fn code_lines(text: &str, comment: &str) -> usize {
     let mut count = 0;
-    let mut is_in_tests = false;
+    let mut skipped: Option<usize> = None;
     for line in text.lines() {
         let code = line.trim();
-        if line.starts_with("#[cfg(test)]") {
-            is_in_tests = true;
-        } else if is_in_tests {
-            // Until the module's closing brace, or the semicolon of one in a file of its own.
-            is_in_tests = !(line.starts_with('}') || line.starts_with("mod ") && line.ends_with(';'));
-        } else if !code.is_empty() && !code.starts_with("//") && !code.starts_with("/*") && !code.starts_with("* ") {
+        let indentation = line.len() - line.trim_start().len();
+        if let Some(start) = skipped {
+            if indentation == start && (code.starts_with('}') || code.ends_with(';')) {
+                skipped = None;
+            }
+        } else if NOT_IN_THE_IMAGE.contains(&code) {
+            skipped = Some(indentation);
+        } else if !code.is_empty() && !code.starts_with(comment) && !code.starts_with("/*") && !code.starts_with("* ") {
             count += 1;
         }
     }
@@ -115,7 +121,10 @@ mod tests {
     fn comments_blanks_and_tests_do_not_count() {
         let text =
             "//! Doc\n\nfn a() {\n    // why\n    b();\n}\n\n#[cfg(test)]\nmod tests {\n    fn c() {}\n}\nfn d() {}\n";
-        assert_eq!(code_lines(text), 4);
-        assert_eq!(code_lines("#[cfg(test)]\nmod tests;\nfn d() {}\n"), 1);
+        assert_eq!(code_lines(text, "//"), 4);
+        assert_eq!(code_lines("#[cfg(test)]\nmod tests;\nfn d() {}\n", "//"), 1);
+        let table = "a\n    #[cfg(feature = \"reference\")]\n    pub const T: &[u8] = &[\n        1,\n    ];\nb\n";
+        assert_eq!(code_lines(table, "//"), 2);
+        assert_eq!(code_lines("# why\n    cli                 # off\n", "#"), 1);
     }
 }
