@@ -3,15 +3,10 @@
 //!
 //! Runs once on CPU 0 before any guest; errors are sentences for the console.
 
-use crate::device;
 use crate::limits::{OBJECT_COST, REGIONS, SMALL_OBJECTS, VCPUS};
-use crate::lookup::Caller;
-use crate::mapping::NewMapping;
-use crate::partition::Partition;
 use crate::region::{Backing, Region};
-use crate::run::Kernel;
 use crate::state::{Object, State};
-use crate::vcpu::NewVcpu;
+use crate::{device, lookup::Caller, mapping::NewMapping, partition::Partition, run::Kernel, vcpu::NewVcpu};
 use core::mem::offset_of;
 use sawmill_abi::info::{EVENT_PAGE_GPA, INFO_PAGE_GPA};
 use sawmill_abi::machine::{
@@ -20,14 +15,10 @@ use sawmill_abi::machine::{
 use sawmill_abi::object::{RIGHT_ALL, SELECTOR_MACHINE, SELECTOR_SELF, SELECTOR_VCPU_BASE};
 use sawmill_abi::status::Status;
 use sawmill_abi::{ABI_VERSION, PAGE_SIZE};
-use sawmill_logic::arena::Ref;
 use sawmill_logic::capability::{Capability, Position};
-use sawmill_logic::console::Format;
-use sawmill_logic::ept;
-use sawmill_logic::extents::Placement;
 use sawmill_logic::frames::{FRAMES_MAX, FramePool};
 use sawmill_logic::platform::{BootInformation, BootModule, EntryState, FrameRange, Gpa, Hpa, Platform};
-use sawmill_logic::quota::Quota;
+use sawmill_logic::{arena::Ref, console::Format, ept, extents::Placement, quota::Quota};
 
 /// Root's memory at GPA 0.
 const ROOT_PAGES: u64 = (16 << 20) / PAGE_SIZE;
@@ -59,7 +50,7 @@ impl<P: Platform> Kernel<P> {
         state.give_memory(information.memory)?;
         let caller = state.make_root(information.modules)?;
         let memory = state.load_root(&caller, information)?;
-        state.log.line(format_args!(
+        state.say(format_args!(
             "{} MiB for regions, {} kernel frames, {} CPUs, {} PCI functions, {} modules",
             (state.extents.left() * PAGE_SIZE) >> 20,
             state.frames.left(),
@@ -68,9 +59,7 @@ impl<P: Platform> Kernel<P> {
             information.modules.len(),
         ));
         if !information.has_iommu {
-            state
-                .log
-                .line(format_args!("no IOMMU is in use: a device given to a partition can read and write all memory"));
+            state.say(format_args!("no IOMMU is in use: a device given to a partition can read and write all memory"));
         }
         debug_assert!(memory.pages == ROOT_PAGES);
         Ok(())

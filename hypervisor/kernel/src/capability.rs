@@ -2,15 +2,13 @@
 //! Hypercalls on capabilities themselves: copy, revoke, identify.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::limits::FIRST_FREE_SELECTOR;
-use crate::lookup::Caller;
 use crate::partition::{Condition, Partition};
 use crate::state::{Decoded, Object, State};
+use crate::{limits::FIRST_FREE_SELECTOR, lookup::Caller};
 use sawmill_abi::object::{Kind, RIGHT_COPY, RIGHT_PARTITION_GRANT};
 use sawmill_abi::status::Status;
-use sawmill_logic::arena::Ref;
 use sawmill_logic::capability::{Capability, InsertError, Position};
-use sawmill_logic::platform::Platform;
+use sawmill_logic::{arena::Ref, platform::Platform};
 
 impl<P: Platform> State<P> {
     pub(crate) fn capability_copy(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {

@@ -4,13 +4,11 @@
 //! Output is copied under the big lock and put out after it (`run.rs`), since
 //! a serial line is slow. Input waits in a bounded ring per channel.
 
-use crate::cpu::Copied;
 use crate::hypercall::{Answer, Arguments};
-use crate::lookup::Caller;
 use crate::state::{Decoded, State};
+use crate::{cpu::Copied, lookup::Caller};
 use sawmill_abi::console::{CHANNEL_COUNT, CONSOLE_CHUNK_MAX};
-use sawmill_abi::event::EVENT_CONSOLE;
-use sawmill_abi::status::Status;
+use sawmill_abi::{event::EVENT_CONSOLE, status::Status};
 use sawmill_logic::ept;
 use sawmill_logic::platform::{Gpa, Hpa, Platform};
 
@@ -33,19 +31,11 @@ impl<P: Platform> State<P> {
 
     pub(crate) fn console_read(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
         let (channel, hpa, length) = self.decode_console(caller, arguments, ept::WRITE)?;
-        let ring = self.received.get_mut(caller.partition.index()).and_then(|channels| channels.get_mut(channel));
-        let ring = ring.ok_or(Status::BadArgument)?;
-        let mut count = 0;
-        while count < length {
-            let mut chunk = [0; 64];
-            let wanted = (length - count).min(chunk.len());
-            let taken = ring.take(chunk.get_mut(..wanted).unwrap_or_default());
-            if taken == 0 {
-                break;
-            }
-            self.platform.copy_out(Hpa(hpa.0 + count as u64), chunk.get(..taken).unwrap_or_default());
-            count += taken;
-        }
+        let bytes = self.received.get_mut(caller.partition.index()).and_then(|channels| channels.get_mut(channel));
+        let bytes = bytes.ok_or(Status::BadArgument)?;
+        let count = length.min(bytes.len());
+        self.platform.copy_out(hpa, bytes.get(..count).unwrap_or_default());
+        bytes.drain(..count);
         Ok(Answer::value(count as u64))
     }
 
@@ -66,16 +56,14 @@ impl<P: Platform> State<P> {
         while let Some(byte) = self.platform.console_get() {
             let Some(arrival) = self.input.receive(self.format, self.foreground, byte) else { continue };
             let Some(index) = usize::from(arrival.id).checked_sub(1) else { continue };
-            let Some(partition) = self.partitions.find_from(index, |_| true).filter(|found| found.index() == index)
-            else {
-                continue;
-            };
+            let Some(partition) = self.partitions.at(index) else { continue };
             let channels = self.received.get_mut(index);
             let Some(ring) = channels.and_then(|channels| channels.get_mut(usize::from(arrival.channel))) else {
                 continue;
             };
             let was_empty = ring.is_empty();
-            ring.push(arrival.byte);
+            // Lost when full.
+            let _ = ring.try_push(arrival.byte);
             let vcpu = self.partitions.get(partition).and_then(|partition| partition.vcpu(0));
             if let (true, Some(vcpu)) = (was_empty, vcpu) {
                 self.signal(vcpu, EVENT_CONSOLE);

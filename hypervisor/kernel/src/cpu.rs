@@ -5,11 +5,9 @@
 //! this one, then the big lock; the console lock only while the big one is
 //! free (see `hypervisor/doc/internals.md`).
 
-use crate::lease::Pair;
-use crate::limits::{PARTITIONS, VCPUS};
-use crate::state::State;
-use crate::vcpu::Vcpu;
-use arrayvec::ArrayVec;
+use crate::limits::{LOG_BYTES, PARTITIONS, VCPUS};
+use crate::{lease::Pair, state::State, vcpu::Vcpu};
+use arrayvec::ArrayString;
 use sawmill_abi::PAGE_SIZE;
 use sawmill_logic::arena::Ref;
 use sawmill_logic::platform::{Exit, Platform, Registers};
@@ -72,7 +70,7 @@ pub(crate) struct CpuLocal<P: Platform> {
     /// Partition number with the terminal when the output was copied.
     pub foreground: u8,
     /// Kernel lines to be put out.
-    pub lines: ArrayVec<u8, 1024>,
+    pub lines: ArrayString<LOG_BYTES>,
 }
 
 impl<P: Platform> CpuLocal<P> {
@@ -88,7 +86,7 @@ impl<P: Platform> CpuLocal<P> {
             ept_seen: [0; PARTITIONS],
             copied: Copied::new(),
             foreground: 0,
-            lines: ArrayVec::new_const(),
+            lines: ArrayString::new_const(),
         }
     }
 
@@ -104,8 +102,7 @@ impl<P: Platform> CpuLocal<P> {
         };
         if *seen != *now {
             *seen = *now;
-            let root = state.partitions.find_from(partition, |_| true).filter(|found| found.index() == partition);
-            if let Some(root) = root.and_then(|found| state.partitions.get(found)) {
+            if let Some(root) = state.partitions.at(partition).and_then(|found| state.partitions.get(found)) {
                 state.platform.invalidate_ept(root.ept_root);
             }
         }

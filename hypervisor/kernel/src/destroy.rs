@@ -11,9 +11,7 @@ use crate::partition::{Condition, Partition};
 use crate::region::{Backing, Region};
 use crate::state::{Object, State};
 use sawmill_abi::PAGE_SIZE;
-use sawmill_logic::arena::Ref;
-use sawmill_logic::capability::Position;
-use sawmill_logic::platform::Platform;
+use sawmill_logic::{arena::Ref, capability::Position, platform::Platform};
 
 impl<P: Platform> State<P> {
     /// Removes a capability and all derived from it; returns how many.
@@ -21,7 +19,7 @@ impl<P: Platform> State<P> {
         let mut removed = self.remove_tree(at);
         while self.dying != 0 {
             let index = self.dying.trailing_zeros() as usize;
-            match self.partitions.find_from(index, |_| true).filter(|partition| partition.index() == index) {
+            match self.partitions.at(index) {
                 Some(partition) => {
                     let last = self.youngest(partition, &mut removed);
                     removed += self.bury(last);
@@ -30,6 +28,17 @@ impl<P: Platform> State<P> {
             }
         }
         removed
+    }
+
+    /// Parks the partitions that their handlers gave up, and those whose handlers are among these.
+    pub(crate) fn park_doomed(&mut self) {
+        while self.doomed != 0 {
+            let index = self.doomed.trailing_zeros() as usize;
+            self.doomed &= !(1 << index);
+            if let Some(partition) = self.partitions.at(index) {
+                self.park(partition);
+            }
+        }
     }
 
     /// Goes down from a dying partition to one that paid for no other, killing on the way.

@@ -7,21 +7,17 @@
 //! `DEVICE_UNSAFE_DMA`.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::interrupt::{Irq, IrqSource};
-use crate::limits::OBJECT_COST;
-use crate::lookup::Caller;
-use crate::partition::Partition;
+use crate::interrupt::Irq;
 use crate::region::{Backing, Region};
 use crate::state::{Decoded, Object, State};
+use crate::{limits::OBJECT_COST, lookup::Caller, partition::Partition};
 use arrayvec::ArrayVec;
-use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::machine::{BAR_MEMORY, BAR_NONE, BAR_PORTS, DEVICE_UNSAFE_DMA};
 use sawmill_abi::object::{RIGHT_DEVICE_CONFIG, RIGHT_PARTITION_CONTROL};
-use sawmill_abi::status::Status;
-use sawmill_logic::arena::Ref;
-use sawmill_logic::capability::Position;
+use sawmill_abi::{PAGE_SIZE, status::Status};
 use sawmill_logic::pci::{self, BARS, Bar};
 use sawmill_logic::platform::{FrameRange, Hpa, Platform};
+use sawmill_logic::{arena::Ref, capability::Position};
 
 /// A PCI function of the machine.
 #[derive(Clone, Copy, Debug)]
@@ -218,7 +214,8 @@ impl<P: Platform> State<P> {
         let device: &Device = self.devices.get(reference).ok_or(Status::BadSelector)?;
         let index = usize::try_from(arguments.words[0]).map_err(|_| Status::BadArgument)?;
         match *device.bars.get(index).ok_or(Status::BadArgument)? {
-            Bar::None => Ok(Answer::value(BAR_NONE)),
+            // Firmware may have given it no address.
+            Bar::None | Bar::Memory { base: 0, .. } => Ok(Answer::value(BAR_NONE)),
             Bar::Ports { base, size } => Ok(Answer::value(BAR_PORTS).with(&[base, size])),
             Bar::Memory { base, size, .. } => {
                 if self.capability(caller, arguments.selector)?.rights & sawmill_abi::object::RIGHT_COPY == 0 {
@@ -228,10 +225,14 @@ impl<P: Platform> State<P> {
                 if self.regions.is_full() {
                     return Err(Status::NoSlot);
                 }
-                self.charge_object(caller.partition)?;
                 let start = base & !(PAGE_SIZE - 1);
-                let pages = (base - start + size).div_ceil(PAGE_SIZE);
+                let pages = (base - start).saturating_add(size).div_ceil(PAGE_SIZE);
                 let range = FrameRange { start: Hpa(start), pages };
+                if size < PAGE_SIZE && self.has_neighbours(device.address, start) {
+                    // The page holds registers of somebody else.
+                    return Err(Status::Unsupported);
+                }
+                self.charge_object(caller.partition)?;
                 let region = Region { range, backing: Backing::Device, payer: caller.partition, origin: at };
                 let selector = self.enter_region(region, at)?;
                 Ok(Answer::value(BAR_MEMORY).with(&[base, size, selector]))
@@ -239,12 +240,25 @@ impl<P: Platform> State<P> {
         }
     }
 
+    /// Whether a base address register of another function points into a page.
+    ///
+    /// Only lower halves are compared, and whatever stands in the place of a register: at worst too much is refused.
+    fn has_neighbours(&self, own: u16, page: u64) -> bool {
+        let registers = |address| {
+            let offsets = (pci::OFFSET_BARS..).step_by(4).take(BARS);
+            offsets.map(move |offset| self.platform.pci_read(address, offset, 4))
+        };
+        let is_inside = |value: u32| value & 1 == 0 && value >> 12 == (page >> 12) as u32 & 0xf_ffff;
+        let others = self.functions.iter().map(|function| function.address).filter(|address| *address != own);
+        others.flat_map(registers).any(is_inside)
+    }
+
     pub(crate) fn device_msi(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
         let reference = self.lookup(caller, arguments.selector, RIGHT_DEVICE_CONFIG)?;
         let device: &Device = self.devices.get(reference).ok_or(Status::BadSelector)?;
         let [index, irq, ..] = arguments.words;
         let irq: &Irq = self.irqs.get(self.lookup(caller, irq, 0)?).ok_or(Status::BadSelector)?;
-        if irq.source != IrqSource::Message {
+        if irq.pin.is_some() {
             return Err(Status::BadArgument);
         }
         // MSI-X entries lie in device memory, which the kernel does not map yet.

@@ -6,14 +6,12 @@
 //! again and is never lost.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::lookup::Caller;
-use crate::partition::Partition;
 use crate::state::{Decoded, Object, State};
 use crate::vcpu::{Activity, Outcome, Vcpu, attention};
+use crate::{lookup::Caller, partition::Partition};
 use sawmill_abi::event::{EVENT_COUNT, EVENT_PAGE_LOOKING, EVENT_PAGE_UPCALL_PENDING, EVENT_PORTAL, EVENT_WORDS};
 use sawmill_abi::object::{RIGHT_EVENT_SIGNAL, RIGHT_PARTITION_SIGNAL, RIGHT_VCPU_CONTROL};
-use sawmill_abi::status::Status;
-use sawmill_abi::trace::TraceKind;
+use sawmill_abi::{status::Status, trace::TraceKind};
 use sawmill_logic::arena::Ref;
 use sawmill_logic::platform::{Hpa, Platform};
 

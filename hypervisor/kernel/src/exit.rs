@@ -4,19 +4,12 @@
 //! Answered from tables, or passed to `fault.rs`. Nothing is emulated.
 
 use crate::cpu::{Copied, Run};
-use crate::fault::Fault;
-use crate::lookup::Caller;
-use crate::state::State;
 use crate::vcpu::{Activity, Vcpu};
-use sawmill_abi::fault::FaultReason;
-use sawmill_abi::hypercall::Hypercall;
-use sawmill_abi::statistics::ExitClass;
-use sawmill_abi::status::Status;
-use sawmill_abi::trace::TraceKind;
-use sawmill_logic::arena::Ref;
-use sawmill_logic::cpuid;
+use crate::{fault::Fault, lookup::Caller, state::State};
+use sawmill_abi::{fault::FaultReason, hypercall::Hypercall, statistics::ExitClass, status::Status, trace::TraceKind};
 use sawmill_logic::msr::{self, MsrAnswer};
 use sawmill_logic::platform::{Exit, Platform, Registers, VcpuHardware};
+use sawmill_logic::{arena::Ref, cpuid};
 
 /// Class under which an exit is counted.
 fn class(exit: &Exit, registers: &Registers) -> ExitClass {

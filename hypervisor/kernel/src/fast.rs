@@ -12,15 +12,12 @@
 
 use crate::cpu::{CpuLocal, Run};
 use crate::lease::{CALLER, Lease, Pair, SERVER};
-use crate::limits::CPUS;
-use crate::run::Kernel;
-use crate::vcpu::Vcpu;
+use crate::{limits::CPUS, run::Kernel, vcpu::Vcpu};
 use core::sync::atomic::{AtomicU32, Ordering};
 use sawmill_abi::hypercall::Hypercall;
 use sawmill_abi::status::{REPLY_NONE, Status};
-use sawmill_logic::arena::Ref;
 use sawmill_logic::platform::{Exit, Platform, Registers, Tsc, VcpuHardware};
-use sawmill_logic::time;
+use sawmill_logic::{arena::Ref, time};
 
 const PORTAL_CALL: u64 = Hypercall::PortalCall as u64;
 const PORTAL_REPLY_WAIT: u64 = Hypercall::PortalReplyWait as u64;
@@ -71,7 +68,15 @@ impl<P: Platform> Kernel<P> {
                     && registers.rax == PORTAL_CALL
                     && registers.rbx == selector
                     && hardware.is_hypercall_privileged()
-                    && flip(lease, CALLER, SERVER, running, server_partition);
+                    && {
+                        if budget_ticks != 0 {
+                            // Before the flip: who ends the lease right after it must find this call's deadline.
+                            let end = time::after(self.platform.now(), budget_ticks);
+                            lease.deadline.store(end.0, Ordering::Relaxed);
+                            deadline = end.min(deadline);
+                        }
+                        flip(lease, CALLER, SERVER, running, server_partition)
+                    };
                 if !is_call {
                     *fast_replies = *fast_calls + open_before;
                     return Some((caller, exit));
@@ -81,11 +86,6 @@ impl<P: Platform> Kernel<P> {
                 serving.registers.rax = Status::Ok as u64;
                 serving.registers.rbx = badge;
                 *fast_calls += 1;
-                if budget_ticks != 0 {
-                    let end = time::after(self.platform.now(), budget_ticks);
-                    lease.deadline.store(end.0, Ordering::Relaxed);
-                    deadline = end.min(deadline);
-                }
             }
             let Run { hardware, registers, .. } = &mut *serving;
             let exit = hardware.enter(registers, deadline);

@@ -9,12 +9,10 @@ use crate::lookup::Caller;
 use crate::partition::{Condition, Partition};
 use crate::state::{Decoded, State};
 use crate::vcpu::{Activity, Vcpu};
+use core::fmt::Write;
 use sawmill_abi::fault::{ExitKind, FAULT_TAG, FaultReason};
-use sawmill_abi::machine::SHUTDOWN_POWER_OFF;
-use sawmill_abi::status::Status;
-use sawmill_abi::trace::TraceKind;
-use sawmill_logic::arena::Ref;
-use sawmill_logic::platform::Platform;
+use sawmill_abi::{machine::SHUTDOWN_POWER_OFF, status::Status, trace::TraceKind};
+use sawmill_logic::{arena::Ref, platform::Platform};
 
 /// What happened to a vCPU.
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +37,10 @@ impl<P: Platform> State<P> {
             return;
         }
         let label = self.partitions.get(owner).map_or("?", |partition| partition.label());
-        self.log.line(format_args!(
+        let _ = writeln!(
+            self.log,
             "partition {label}: vCPU {index} stopped: {reason:?}, RIP {rip:#x}, qualification {qualification:#x}, address {address:#x}; nobody handles it"
-        ));
+        );
         self.park(owner);
     }
 
@@ -91,7 +90,7 @@ impl<P: Platform> State<P> {
 
     /// Nobody is left who could decide anything.
     pub(crate) fn stop_without_root(&mut self) {
-        self.log.line(format_args!("root has ended; the machine stops"));
+        self.say(format_args!("root has ended; the machine stops"));
         self.stop = Some(SHUTDOWN_POWER_OFF);
     }
 }

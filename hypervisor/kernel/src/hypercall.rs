@@ -4,17 +4,13 @@
 //! Handlers decode (which may fail, without effect) and then act. Registers
 //! become [`Arguments`] here and nowhere else.
 
-use crate::event::PortalBit;
-use crate::ipc::Progress;
-use crate::lookup::Caller;
 use crate::state::{Decoded, State};
 use crate::vcpu::{Activity, Outcome};
+use crate::{event::PortalBit, lookup::Caller};
 use arrayvec::ArrayVec;
-use sawmill_abi::ABI_VERSION;
 use sawmill_abi::hypercall::{Hypercall, WORDS};
 use sawmill_abi::machine::{SHUTDOWN_POWER_OFF, SHUTDOWN_RESET};
-use sawmill_abi::status::Status;
-use sawmill_abi::trace::TraceKind;
+use sawmill_abi::{ABI_VERSION, status::Status, trace::TraceKind};
 use sawmill_logic::platform::{Platform, Registers, Tsc};
 
 /// RBX and the six words.
@@ -89,7 +85,7 @@ impl<P: Platform> State<P> {
                 return;
             }
         };
-        if let Progress::Goes(outcome) = progress {
+        if let Some(outcome) = progress {
             write_outcome(registers, &outcome);
         }
     }
@@ -104,7 +100,7 @@ impl<P: Platform> State<P> {
         match call {
             Hypercall::AbiVersion => Ok(Answer::value(ABI_VERSION)),
             Hypercall::PortalCall | Hypercall::PortalReplyWait => Err(Status::BadHypercall),
-            Hypercall::PortalReply => self.portal_reply(caller, arguments),
+            Hypercall::PortalReply => self.answer(caller.vcpu, arguments).map(|()| Answer::default()),
             Hypercall::VcpuWait => Ok(self.vcpu_wait(caller)),
             Hypercall::TimerSet => Ok(self.timer_set(caller, arguments)),
             Hypercall::EventSignal => self.event_signal(caller, arguments),

@@ -4,34 +4,21 @@
 //! A level-triggered pin is masked when it fires and unmasked by
 //! `irq_acknowledge`, so that no driver has to be trusted to end it.
 
-use crate::event::Event;
 use crate::hypercall::{Answer, Arguments};
-use crate::limits::OBJECT_COST;
-use crate::lookup::Caller;
-use crate::partition::Partition;
 use crate::state::{Decoded, Object, State};
+use crate::{event::Event, limits::OBJECT_COST, lookup::Caller, partition::Partition};
 use sawmill_abi::machine::{IRQ_ACTIVE_LOW, IRQ_KIND_GSI, IRQ_KIND_ISA, IRQ_KIND_MSI, IRQ_LEVEL};
 use sawmill_abi::object::{RIGHT_EVENT_SIGNAL, RIGHT_IRQ_ACKNOWLEDGE};
-use sawmill_abi::status::Status;
-use sawmill_abi::trace::TraceKind;
-use sawmill_logic::arena::Ref;
-use sawmill_logic::capability::Position;
+use sawmill_abi::{status::Status, trace::TraceKind};
 use sawmill_logic::platform::{CpuIndex, PinMode, Platform};
+use sawmill_logic::{arena::Ref, capability::Position};
 
 const LAST_DEVICE_VECTOR: u8 = 0xef;
 
-/// Where an interrupt comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum IrqSource {
-    /// An I/O APIC pin.
-    Pin { gsi: u32, is_level: bool },
-    /// A message that `device_msi` programs.
-    Message,
-}
-
 /// An interrupt source bound to an event.
 pub(crate) struct Irq {
-    pub source: IrqSource,
+    /// I/O APIC pin that it comes from; none for a message that `device_msi` programs.
+    pub pin: Option<(u32, PinMode)>,
     pub vector: u8,
     pub cpu: CpuIndex,
     pub event: Ref<Event>,
@@ -54,15 +41,8 @@ impl<P: Platform> State<P> {
             IRQ_KIND_MSI => None,
             _ => return Err(Status::BadArgument),
         };
-        let source = match pin {
-            Some((gsi, mode)) => IrqSource::Pin { gsi, is_level: mode.is_level },
-            None => IrqSource::Message,
-        };
-        let is_same_pin = |irq: &Irq| match (irq.source, pin) {
-            (IrqSource::Pin { gsi, .. }, Some((wanted, _))) => gsi == wanted,
-            _ => false,
-        };
-        if self.irqs.find_from(0, is_same_pin).is_some() {
+        let gsi_of = |pin: Option<(u32, PinMode)>| pin.map(|(gsi, _)| gsi);
+        if pin.is_some() && self.irqs.find_from(0, |irq| gsi_of(irq.pin) == gsi_of(pin)).is_some() {
             return Err(Status::Busy);
         }
         let at = self.free_selector(caller)?;
@@ -77,7 +57,7 @@ impl<P: Platform> State<P> {
             self.release(caller.partition, OBJECT_COST);
             return Err(Status::BadArgument);
         }
-        let irq = Irq { source, vector, cpu, event, is_masked: false, payer: caller.partition, origin: at };
+        let irq = Irq { pin, vector, cpu, event, is_masked: false, payer: caller.partition, origin: at };
         let Ok(reference) = self.irqs.insert(irq) else { return Err(Status::NoSlot) };
         if let Some(place) = self.vectors.get_mut(usize::from(vector)) {
             *place = Some(reference);
@@ -97,7 +77,7 @@ impl<P: Platform> State<P> {
     pub(crate) fn irq_acknowledge(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
         let reference = self.lookup(caller, arguments.selector, RIGHT_IRQ_ACKNOWLEDGE)?;
         let irq = self.irqs.get_mut(reference).ok_or(Status::BadSelector)?;
-        if let (IrqSource::Pin { gsi, .. }, true) = (irq.source, irq.is_masked) {
+        if let (Some((gsi, _)), true) = (irq.pin, irq.is_masked) {
             irq.is_masked = false;
             self.platform.set_pin_masked(gsi, false);
         }
@@ -106,7 +86,7 @@ impl<P: Platform> State<P> {
 
     pub(crate) fn destroy_irq(&mut self, reference: Ref<Irq>) {
         let Some(irq) = self.irqs.remove(reference) else { return };
-        if let IrqSource::Pin { gsi, .. } = irq.source {
+        if let Some((gsi, _)) = irq.pin {
             self.platform.set_pin_masked(gsi, true);
         }
         if let Some(place) = self.vectors.get_mut(usize::from(irq.vector)) {
@@ -128,7 +108,7 @@ impl<P: Platform> State<P> {
             && let Some(irq) = self.irqs.get_mut(reference)
         {
             event = Some(irq.event);
-            if let IrqSource::Pin { gsi, is_level: true } = irq.source {
+            if let Some((gsi, PinMode { is_level: true, .. })) = irq.pin {
                 irq.is_masked = true;
                 self.platform.set_pin_masked(gsi, true);
             }

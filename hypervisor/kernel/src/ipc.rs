@@ -5,38 +5,18 @@
 //! `Calling(s)` exactly when it is in `s.callers` or `s.serving` names it; a
 //! vCPU is `Receiving` only with `serving == Nobody` and no caller queued.
 
-use crate::cpu::Route;
-use crate::event::PortalBit;
-use crate::hypercall::{Answer, Arguments};
-use crate::limits::VCPUS;
-use crate::lookup::Caller;
+use crate::hypercall::Arguments;
 use crate::partition::{Condition, Handler};
-use crate::portal::Portal;
 use crate::state::{Decoded, Object, State};
 use crate::vcpu::{Activity, Call, CallKind, Outcome, Serving, Vcpu, attention};
-use sawmill_abi::event::EVENT_PORTAL;
-use sawmill_abi::fault::FAULT_RESUME;
-use sawmill_abi::object::RIGHT_PORTAL_CALL;
+use crate::{cpu::Route, event::PortalBit, limits::VCPUS, lookup::Caller, portal::Portal};
 use sawmill_abi::status::{REPLY_NONE, Status};
-use sawmill_abi::trace::TraceKind;
-use sawmill_logic::arena::Ref;
+use sawmill_abi::{event::EVENT_PORTAL, fault::FAULT_RESUME, object::RIGHT_PORTAL_CALL, trace::TraceKind};
 use sawmill_logic::platform::{Platform, Tsc};
-use sawmill_logic::time;
+use sawmill_logic::{arena::Ref, time};
 
-/// What becomes of the caller of a hypercall that may wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Progress {
-    /// It goes on with this.
-    Goes(Outcome),
-    /// It waits; its outcome comes later.
-    Waits,
-}
-
-impl Progress {
-    fn status(status: Status) -> Progress {
-        Progress::Goes(Outcome::status(status))
-    }
-}
+/// What the caller of a hypercall that may wait goes on with; none if it waits, and its outcome comes later.
+pub(crate) type Progress = Option<Outcome>;
 
 impl<P: Platform> State<P> {
     /// `portal_call`.
@@ -55,7 +35,7 @@ impl<P: Platform> State<P> {
         if let Some(vcpu) = self.vcpus.get_mut(caller.vcpu) {
             vcpu.statistics.calls += 1;
         }
-        called.map_or_else(Progress::status, |()| Progress::Waits)
+        called.err().map(Outcome::status)
     }
 
     /// Starts a call in the name of a vCPU, which waits from then on.
@@ -80,7 +60,8 @@ impl<P: Platform> State<P> {
         if serving.activity == Activity::Receiving {
             self.deliver(server, caller);
         } else {
-            serving.callers.push(caller);
+            // Each vCPU is queued once at most, and there are no more of them than places.
+            let _ = serving.callers.try_push(caller);
             self.signal(server, EVENT_PORTAL);
         }
         Ok(())
@@ -135,38 +116,32 @@ impl<P: Platform> State<P> {
 
     /// `portal_reply_wait`.
     pub(crate) fn portal_reply_wait(&mut self, caller: &Caller, arguments: &Arguments) -> Progress {
-        let Some(vcpu) = self.vcpus.get_mut(caller.vcpu) else { return Progress::Waits };
+        let vcpu = self.vcpus.get_mut(caller.vcpu)?;
         if arguments.selector != REPLY_NONE {
             if let Err(status) = self.answer(caller.vcpu, arguments) {
                 // The server may have to complete in another way, so it is told.
-                return Progress::status(status);
+                return Some(Outcome::status(status));
             }
         } else if matches!(vcpu.serving, Serving::Caller(_)) {
-            return Progress::status(Status::Busy);
+            return Some(Outcome::status(Status::Busy));
         } else {
             vcpu.serving = Serving::Nobody;
         }
         if self.has_events(caller.vcpu, PortalBit::Ignored) {
-            return Progress::status(Status::Interrupted);
+            return Some(Outcome::status(Status::Interrupted));
         }
-        let Some(vcpu) = self.vcpus.get_mut(caller.vcpu) else { return Progress::Waits };
-        match vcpu.callers.pop() {
-            Some(next) => self.accept(caller.vcpu, next).map_or(Progress::Waits, Progress::Goes),
+        let vcpu = self.vcpus.get_mut(caller.vcpu)?;
+        match vcpu.callers.pop_at(0) {
+            Some(next) => self.accept(caller.vcpu, next),
             None => {
                 vcpu.activity = Activity::Receiving;
-                Progress::Waits
+                None
             }
         }
     }
 
-    /// `portal_reply`.
-    pub(crate) fn portal_reply(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
-        self.answer(caller.vcpu, arguments)?;
-        Ok(Answer::default())
-    }
-
     /// Answers the call that a server has taken.
-    fn answer(&mut self, server: Ref<Vcpu>, arguments: &Arguments) -> Decoded<()> {
+    pub(crate) fn answer(&mut self, server: Ref<Vcpu>, arguments: &Arguments) -> Decoded<()> {
         let vcpu = self.vcpus.get_mut(server).ok_or(Status::Stale)?;
         let Serving::Caller(caller) = core::mem::replace(&mut vcpu.serving, Serving::Nobody) else {
             return Err(Status::Stale);
@@ -197,7 +172,8 @@ impl<P: Platform> State<P> {
         if is_alive && resumes {
             self.make_ready(caller);
         } else {
-            self.park(owner);
+            // Not at once: handlers may wait for handlers, as many as there are partitions.
+            self.doomed |= 1 << owner.index();
         }
     }
 
@@ -220,7 +196,7 @@ impl<P: Platform> State<P> {
             if vcpu.serving == Serving::Caller(caller) {
                 vcpu.serving = Serving::Gone;
             }
-            vcpu.callers.remove(caller);
+            vcpu.callers.retain(|other| *other != caller);
         }
         self.restore_priority(server);
         if let Some(vcpu) = self.vcpus.get_mut(caller) {
@@ -234,12 +210,11 @@ impl<P: Platform> State<P> {
         self.detach_caller(reference);
         let Some(vcpu) = self.vcpus.get_mut(reference) else { return };
         let served = core::mem::replace(&mut vcpu.serving, Serving::Nobody);
-        let callers = core::mem::take(&mut vcpu.callers);
         let dead = Outcome::status(Status::PeerDead);
         if let Serving::Caller(caller) = served {
             self.finish(caller, dead);
         }
-        for caller in callers.iter() {
+        while let Some(caller) = self.vcpus.get_mut(reference).and_then(|vcpu| vcpu.callers.pop_at(0)) {
             self.finish(caller, dead);
         }
     }

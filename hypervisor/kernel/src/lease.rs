@@ -14,9 +14,8 @@
 //! fails, and this CPU goes to the big lock.
 
 use crate::cpu::{CpuLocal, Route};
-use crate::limits::CPUS;
-use crate::state::State;
 use crate::vcpu::{Activity, CallKind, Serving, Vcpu};
+use crate::{limits::CPUS, state::State};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use sawmill_abi::trace::TraceKind;
 use sawmill_logic::arena::Ref;
@@ -33,7 +32,7 @@ pub(crate) const SERVER: u32 = 2;
 pub(crate) struct Lease {
     /// [`NONE`], [`CALLER`] or [`SERVER`].
     pub phase: AtomicU32,
-    /// When the budget of the call ends.
+    /// When the budget of the call ends; means nothing in phase [`CALLER`].
     pub deadline: AtomicU64,
 }
 

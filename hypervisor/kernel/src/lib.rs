@@ -23,7 +23,6 @@ mod interrupt;
 mod ipc;
 mod lease;
 mod limits;
-mod log;
 mod lookup;
 mod mapping;
 mod memory;

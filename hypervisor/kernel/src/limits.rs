@@ -24,6 +24,8 @@ pub(crate) const OBJECT_COST: u64 = 1;
 pub(crate) const SMALL_OBJECTS: u64 = (PORTALS + REGIONS + EVENTS + IRQS + DEVICES + MAPPINGS) as u64;
 /// Bytes of console input kept per channel.
 pub(crate) const INPUT_BYTES: usize = 2048;
+/// Bytes of the kernel's own lines that are not put out yet.
+pub(crate) const LOG_BYTES: usize = 1024;
 /// Entries of a trace ring.
 pub(crate) const TRACE_ENTRIES: usize = 2048;
 /// PCI functions listed.

@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From selectors to objects: the right is checked in the lookup.
 
-use crate::device::Device;
-use crate::event::Event;
-use crate::interrupt::Irq;
 use crate::limits::{FIRST_FREE_SELECTOR, OBJECT_COST};
-use crate::partition::Partition;
-use crate::portal::Portal;
-use crate::region::Region;
 use crate::state::{Decoded, Object, State};
-use crate::vcpu::Vcpu;
+use crate::{
+    device::Device, event::Event, interrupt::Irq, partition::Partition, portal::Portal, region::Region, vcpu::Vcpu,
+};
 use sawmill_abi::object::{RIGHT_ALL, RIGHT_MACHINE_CONTROL};
 use sawmill_abi::status::Status;
-use sawmill_logic::arena::Ref;
 use sawmill_logic::capability::{Capability, Position};
-use sawmill_logic::platform::Platform;
-use sawmill_logic::quota::QuotaExceeded;
+use sawmill_logic::{arena::Ref, platform::Platform, quota::QuotaExceeded};
 
 /// Who makes a hypercall.
 #[derive(Clone, Copy, Debug)]

@@ -6,19 +6,14 @@
 //! in `State::shootdown`; the hypercall ends with a shootdown (`run.rs`).
 
 use crate::hypercall::{Answer, Arguments};
-use crate::limits::OBJECT_COST;
-use crate::lookup::Caller;
-use crate::memory::ChargedFrames;
 use crate::partition::{Condition, Partition};
 use crate::region::{Backing, Region};
 use crate::state::{Decoded, State};
-use sawmill_abi::PAGE_SIZE;
-use sawmill_abi::object::RIGHT_PARTITION_CONTROL;
-use sawmill_abi::status::Status;
-use sawmill_logic::arena::Ref;
-use sawmill_logic::capability::Position;
+use crate::{limits::OBJECT_COST, lookup::Caller, memory::ChargedFrames};
+use sawmill_abi::{PAGE_SIZE, object::RIGHT_PARTITION_CONTROL, status::Status};
 use sawmill_logic::ept::{self, MapError, MemoryType};
 use sawmill_logic::platform::{Gpa, Hpa, Platform};
+use sawmill_logic::{arena::Ref, capability::Position};
 
 /// A mapped part of a region.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +87,8 @@ impl<P: Platform> State<P> {
         };
         let root = target.ept_root;
         let mut frames = ChargedFrames { pool: &mut self.frames, quota: &mut target.kernel_quota };
-        if let Err(error) = ept::map(self.platform, &mut frames, root, &request) {
+        let mut tables = ept::Tables { memory: self.platform, frames: &mut frames, root };
+        if let Err(error) = tables.map(&request) {
             target.kernel_quota.release(OBJECT_COST);
             return Err(match error {
                 MapError::BadRange | MapError::Occupied => Status::BadAddress,
@@ -111,9 +107,6 @@ impl<P: Platform> State<P> {
         if !gpa.is_multiple_of(PAGE_SIZE) {
             return Err(Status::BadAddress);
         }
-        if gpa % PAGE_SIZE != 0 {
-            return Err(Status::BadAddress);
-        }
         let end = pages.checked_mul(PAGE_SIZE).and_then(|bytes| gpa.checked_add(bytes)).ok_or(Status::BadArgument)?;
         self.unmap_where(|mapping| mapping.partition == target && mapping.gpa.0 >= gpa && mapping.end() <= end);
         Ok(Answer::default())
@@ -128,7 +121,7 @@ impl<P: Platform> State<P> {
             let Some(partition) = self.partitions.get_mut(mapping.partition) else { continue };
             let root = partition.ept_root;
             let mut frames = ChargedFrames { pool: &mut self.frames, quota: &mut partition.kernel_quota };
-            ept::unmap(self.platform, &mut frames, root, mapping.gpa, mapping.pages);
+            ept::Tables { memory: self.platform, frames: &mut frames, root }.unmap(mapping.gpa, mapping.pages);
             partition.kernel_quota.release(OBJECT_COST);
             self.renew_translations(mapping.partition);
         }

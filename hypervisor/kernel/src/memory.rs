@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Kernel frames with their charge, and access to guest memory by copying.
 
-use crate::limits::VCPU_FRAMES;
-use crate::partition::Partition;
 use crate::state::{Decoded, State};
+use crate::{limits::VCPU_FRAMES, partition::Partition};
 use arrayvec::ArrayVec;
-use sawmill_abi::PAGE_SIZE;
-use sawmill_abi::status::Status;
-use sawmill_logic::arena::Ref;
+use sawmill_abi::{PAGE_SIZE, status::Status};
 use sawmill_logic::ept::{self, TableFrames};
-use sawmill_logic::frames::FramePool;
 use sawmill_logic::platform::{Gpa, Hpa, Platform};
-use sawmill_logic::quota::Quota;
+use sawmill_logic::{arena::Ref, frames::FramePool, quota::Quota};
 
 /// Table frames charged to one quota.
 pub(crate) struct ChargedFrames<'a> {

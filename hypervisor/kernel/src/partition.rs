@@ -6,30 +6,28 @@
 
 use crate::hypercall::{Answer, Arguments};
 use crate::limits::{CPUS, FIRST_FREE_SELECTOR};
-use crate::lookup::Caller;
-use crate::portal::Portal;
 use crate::state::{Decoded, Object, State};
 use crate::vcpu::{Vcpu, attention};
-use sawmill_abi::PAGE_SIZE;
+use crate::{lookup::Caller, portal::Portal};
 use sawmill_abi::object::{
     RIGHT_PARTITION_CONTROL, RIGHT_PARTITION_GRANT, RIGHT_PARTITION_INFO, RIGHT_PARTITION_SIGNAL, RIGHT_PORTAL_CONTROL,
     SELECTOR_SELF, VCPUS_MAX,
 };
-use sawmill_abi::status::Status;
+use sawmill_abi::{PAGE_SIZE, status::Status};
 use sawmill_logic::arena::Ref;
 use sawmill_logic::capability::{Capability, Position};
 use sawmill_logic::platform::{Hpa, Platform};
 use sawmill_logic::quota::{Quota, QuotaExceeded};
 
-/// Whether a partition lives.
+/// Whether a partition lives; numbers as in `PartitionStatistics::state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// It may run.
-    Running,
+    Running = 0,
     /// Stopped after a fault or by its own wish; its handler decides.
-    Parked,
+    Parked = 1,
     /// Being destroyed.
-    Dying,
+    Dying = 2,
 }
 
 /// Who handles its faults.

@@ -5,14 +5,10 @@
 //! find an empty slot; what it costs moves to whoever paid for the server.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::lookup::Caller;
-use crate::partition::Partition;
 use crate::state::{Decoded, Object, State};
-use sawmill_abi::object::RIGHT_PARTITION_GRANT;
-use sawmill_abi::status::Status;
-use sawmill_logic::arena::Ref;
-use sawmill_logic::platform::Platform;
-use sawmill_logic::time;
+use crate::{lookup::Caller, partition::Partition};
+use sawmill_abi::{object::RIGHT_PARTITION_GRANT, status::Status};
+use sawmill_logic::{arena::Ref, platform::Platform, time};
 
 /// An entry point.
 pub(crate) struct Portal {

@@ -2,17 +2,13 @@
 //! Regions: contiguous frames with an owner who pays for them.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::lookup::Caller;
-use crate::partition::Partition;
 use crate::state::{Decoded, Object, State};
-use sawmill_abi::PAGE_SIZE;
+use crate::{lookup::Caller, partition::Partition};
 use sawmill_abi::object::{RIGHT_PARTITION_GRANT, RIGHT_REGION_DMA};
 use sawmill_abi::region::{REGION_ALIGN_2M, REGION_BELOW_4G};
-use sawmill_abi::status::Status;
-use sawmill_logic::arena::Ref;
-use sawmill_logic::capability::Position;
-use sawmill_logic::extents::Placement;
+use sawmill_abi::{PAGE_SIZE, status::Status};
 use sawmill_logic::platform::{FrameRange, Hpa, Platform};
+use sawmill_logic::{arena::Ref, capability::Position, extents::Placement};
 
 /// What the frames are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,16 +5,14 @@
 //! guest runs only its CPU's local lock is held.
 
 use crate::cpu::{CpuLocal, Run};
-use crate::lease::Lease;
 use crate::limits::{CPUS, PARTITIONS};
-use crate::state::State;
 use crate::vcpu::{Vcpu, attention};
+use crate::{lease::Lease, state::State};
 use core::sync::atomic::{AtomicU32, Ordering};
-use sawmill_abi::UPCALL_VECTOR;
-use sawmill_abi::statistics::ExitClass;
+use sawmill_abi::{UPCALL_VECTOR, statistics::ExitClass};
 use sawmill_logic::arena::Ref;
 use sawmill_logic::console::{Output, Source};
-use sawmill_logic::platform::{CpuIndex, Platform, Registers, Tsc, VcpuHardware};
+use sawmill_logic::platform::{CpuIndex, Exit, Platform, Registers, Tsc, VcpuHardware};
 use spin::mutex::{SpinMutex, TicketMutex};
 
 /// The microkernel on a machine.
@@ -32,18 +30,14 @@ pub struct Kernel<P: Platform> {
     pub(crate) leases: [Lease; CPUS],
 }
 
-/// How a vCPU is entered.
-enum Entry {
-    /// With its partner at hand (`fast.rs`).
-    Lease,
-    /// Alone.
-    Single,
-}
-
 /// What a CPU does next.
 enum Next {
-    Enter(Ref<Vcpu>, Tsc, Entry),
+    Enter(Ref<Vcpu>, Tsc),
+    /// With its partner at hand (`fast.rs`).
+    EnterPair(Ref<Vcpu>, Tsc),
     Idle(Tsc),
+    /// Console output, then look again.
+    PutOut,
 }
 
 impl<P: Platform> Kernel<P> {
@@ -76,20 +70,35 @@ impl<P: Platform> Kernel<P> {
             let state = &mut *guard;
             state.here = local.cpu;
             self.answer(state, local);
-            let next = self.prepare(state, local);
+            let mut next = self.prepare(state, local);
             self.shoot_down(state);
             local.foreground = state.foreground;
             if !state.log.is_empty() {
-                local.lines = state.log.take();
+                local.lines = core::mem::take(&mut state.log);
+            }
+            if local.copied.length != 0 || !local.lines.is_empty() {
+                // The line is slow: who takes translations away must not wait for this CPU meanwhile.
+                self.running[local.cpu % CPUS].store(0, Ordering::SeqCst);
+                next = Next::PutOut;
             }
             (next, state.stop)
         };
-        self.put_out(local);
+        if let Next::PutOut = next {
+            self.put_out(local);
+        }
         if let Some(kind) = stop {
             self.platform.shutdown(kind);
         }
         match next {
-            Next::Enter(vcpu, deadline, entry) => self.enter(local, vcpu, deadline, entry),
+            Next::PutOut => {}
+            Next::Enter(vcpu, deadline) => {
+                let exit = local.run(vcpu).map(|run| (vcpu, run.hardware.enter(&mut run.registers, deadline)));
+                self.leave(local, exit);
+            }
+            Next::EnterPair(vcpu, deadline) => {
+                let exit = self.enter_pair(local, vcpu, deadline);
+                self.leave(local, exit);
+            }
             Next::Idle(until) => {
                 if let Some(vector) = self.platform.idle(until) {
                     let mut state = self.state.lock();
@@ -131,11 +140,14 @@ impl<P: Platform> Kernel<P> {
         state.reap(|index| local.slots.get_mut(index).and_then(Option::take).map(|run| run.hardware));
         let now = self.platform.now();
         state.expire(now);
+        state.park_doomed();
         while let Some(vcpu) = state.schedule(now) {
             if self.make_enterable(state, local, vcpu).is_some() {
                 let deadline = state.entry_deadline(vcpu);
-                let entry = if state.lend_pair(local, vcpu).is_some() { Entry::Lease } else { Entry::Single };
-                return Next::Enter(vcpu, deadline, entry);
+                return match state.lend_pair(local, vcpu) {
+                    Some(()) => Next::EnterPair(vcpu, deadline),
+                    None => Next::Enter(vcpu, deadline),
+                };
             }
             state.stop_vcpu(vcpu);
         }
@@ -206,12 +218,8 @@ impl<P: Platform> Kernel<P> {
         Some(())
     }
 
-    /// Enters a vCPU until an exit has to be answered.
-    fn enter(&self, local: &mut CpuLocal<P>, vcpu: Ref<Vcpu>, deadline: Tsc, entry: Entry) {
-        let last = match entry {
-            Entry::Lease => self.enter_pair(local, vcpu, deadline),
-            Entry::Single => local.run(vcpu).map(|run| (vcpu, run.hardware.enter(&mut run.registers, deadline))),
-        };
+    /// Keeps the exit that has to be answered, and whose it is.
+    fn leave(&self, local: &mut CpuLocal<P>, last: Option<(Ref<Vcpu>, Exit)>) {
         self.running[local.cpu % CPUS].store(0, Ordering::SeqCst);
         let Some((current, exit)) = last else { return };
         local.current = Some(current);
@@ -243,9 +251,6 @@ impl<P: Platform> Kernel<P> {
     /// Puts out what was copied while the big lock was held.
     fn put_out(&self, local: &mut CpuLocal<P>) {
         let copied = &mut local.copied;
-        if copied.length == 0 && local.lines.is_empty() {
-            return;
-        }
         let mut output = self.output.lock();
         output.set_foreground(local.foreground);
         let put = |bytes: &[u8]| self.platform.console_put(bytes);
@@ -255,7 +260,7 @@ impl<P: Platform> Kernel<P> {
             copied.length = 0;
         }
         if !local.lines.is_empty() {
-            output.write(Source { id: 0, name: b"hypervisor", channel: 0 }, &local.lines, put);
+            output.write(Source { id: 0, name: b"hypervisor", channel: 0 }, local.lines.as_bytes(), put);
             local.lines.clear();
         }
     }

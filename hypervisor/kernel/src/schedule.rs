@@ -4,14 +4,11 @@
 //! Invariant while guests run: no ready vCPU of a CPU has a higher priority
 //! than its current one, unless a kick is on its way.
 
-use crate::limits::SLICE_NS;
-use crate::state::State;
 use crate::vcpu::{Activity, Vcpu};
-use sawmill_abi::event::EVENT_TIMER;
-use sawmill_abi::trace::TraceKind;
-use sawmill_logic::arena::Ref;
+use crate::{limits::SLICE_NS, state::State};
+use sawmill_abi::{event::EVENT_TIMER, trace::TraceKind};
 use sawmill_logic::platform::{CpuIndex, Platform, Tsc};
-use sawmill_logic::time;
+use sawmill_logic::{arena::Ref, time};
 
 impl<P: Platform> State<P> {
     /// Makes another CPU look at the state again.
@@ -72,7 +69,7 @@ impl<P: Platform> State<P> {
     /// Takes lent priority back, except what callers in the queue still lend.
     pub(crate) fn restore_priority(&mut self, server: Ref<Vcpu>) {
         let Some(vcpu) = self.vcpus.get(server) else { return };
-        let lent = vcpu.callers.iter().filter_map(|caller| self.vcpus.get(caller)).map(|caller| caller.priority).max();
+        let lent = vcpu.callers.iter().filter_map(|caller| self.vcpus.get(*caller)).map(|caller| caller.priority).max();
         let priority = vcpu.base_priority.max(lent.unwrap_or(0));
         self.set_priority(server, priority);
     }

@@ -5,32 +5,24 @@
 //! What a running vCPU needs on each entry is in `cpu::CpuLocal` instead.
 
 use crate::device::{Device, Function};
-use crate::event::Event;
-use crate::interrupt::Irq;
-use crate::lease::Lease;
 use crate::limits::{
-    CPUS, DEVICES, EVENTS, EXTENTS, FUNCTIONS, INPUT_BYTES, IRQS, MAPPINGS, PARTITIONS, PORTALS, REGIONS, SELECTORS,
-    TRACE_ENTRIES, VCPUS,
+    CPUS, DEVICES, EVENTS, EXTENTS, FUNCTIONS, INPUT_BYTES, IRQS, LOG_BYTES, MAPPINGS, PARTITIONS, PORTALS, REGIONS,
+    SELECTORS, TRACE_ENTRIES, VCPUS,
 };
-use crate::log::Log;
-use crate::mapping::Mapping;
-use crate::partition::Partition;
-use crate::portal::Portal;
-use crate::region::Region;
-use crate::vcpu::Vcpu;
-use arrayvec::ArrayVec;
-use sawmill_abi::console::CHANNEL_COUNT;
-use sawmill_abi::status::Status;
+use crate::{
+    event::Event, interrupt::Irq, lease::Lease, mapping::Mapping, partition::Partition, portal::Portal, region::Region,
+    vcpu::Vcpu,
+};
+use arrayvec::{ArrayString, ArrayVec};
+use core::fmt::{self, Write};
 use sawmill_abi::trace::{TraceEntry, TraceKind};
+use sawmill_abi::{console::CHANNEL_COUNT, status::Status};
 use sawmill_logic::arena::{Arena, Ref};
-use sawmill_logic::capability::CapabilitySpace;
 use sawmill_logic::console::{Format, Input};
-use sawmill_logic::extents::Extents;
-use sawmill_logic::frames::FramePool;
 use sawmill_logic::platform::{Platform, Tsc};
-use sawmill_logic::ready::ReadyQueues;
-use sawmill_logic::ring::ByteRing;
-use sawmill_logic::trace::TraceRing;
+use sawmill_logic::{
+    capability::CapabilitySpace, extents::Extents, frames::FramePool, ready::ReadyQueues, trace::TraceRing,
+};
 
 /// What a capability names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,19 +103,22 @@ pub(crate) struct State<P: Platform> {
     pub shootdown: u32,
     /// Partitions (bits) that are being destroyed.
     pub dying: u32,
+    /// Partitions (bits) whose handlers gave them up: to be parked.
+    pub doomed: u32,
     pub root: Option<Ref<Partition>>,
     pub format: Format,
     /// Partition number with the terminal, 0 = none.
     pub foreground: u8,
     pub input: Input,
-    pub received: [[ByteRing<INPUT_BYTES>; CHANNEL_COUNT as usize]; PARTITIONS],
+    /// What arrived for each channel and was not read yet.
+    pub received: [[ArrayVec<u8, INPUT_BYTES>; CHANNEL_COUNT as usize]; PARTITIONS],
     /// Which Irq a vector belongs to.
     pub vectors: [Option<Ref<Irq>>; 256],
     pub functions: ArrayVec<Function, FUNCTIONS>,
     pub traces: [TraceRing<TRACE_ENTRIES>; CPUS],
     pub trace_mask: u64,
     /// The kernel's own lines, put out when the lock is free.
-    pub log: Log,
+    pub log: ArrayString<LOG_BYTES>,
     /// The machine shall stop so.
     pub stop: Option<u64>,
 }
@@ -152,16 +147,17 @@ impl<P: Platform> State<P> {
             lent: [None; CPUS],
             shootdown: 0,
             dying: 0,
+            doomed: 0,
             root: None,
             format: Format::Plain,
             foreground: 0,
             input: Input::new(),
-            received: [const { [const { ByteRing::new() }; CHANNEL_COUNT as usize] }; PARTITIONS],
+            received: [const { [const { ArrayVec::new_const() }; CHANNEL_COUNT as usize] }; PARTITIONS],
             vectors: [None; 256],
             functions: ArrayVec::new_const(),
             traces: [const { TraceRing::new() }; CPUS],
             trace_mask: 0,
-            log: Log::new(),
+            log: ArrayString::new_const(),
             stop: None,
         }
     }
@@ -170,6 +166,11 @@ impl<P: Platform> State<P> {
     #[inline(always)]
     pub fn cpu(&mut self, cpu: usize) -> &mut CpuState {
         &mut self.cpus[cpu % CPUS]
+    }
+
+    /// Adds a line to those that are put out when the lock is free; what does not fit is cut.
+    pub fn say(&mut self, line: fmt::Arguments<'_>) {
+        let _ = writeln!(self.log, "{line}");
     }
 
     /// Writes a trace entry if that kind is traced.

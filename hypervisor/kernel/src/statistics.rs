@@ -2,15 +2,12 @@
 //! Counters and trace entries, copied into pages of whoever may ask.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::limits::CPUS;
-use crate::lookup::Caller;
-use crate::partition::{Condition, Partition};
+use crate::partition::Partition;
 use crate::state::{Decoded, State};
-use sawmill_abi::PAGE_SIZE;
-use sawmill_abi::object::RIGHT_PARTITION_INFO;
-use sawmill_abi::statistics::VcpuStatistics;
-use sawmill_abi::status::Status;
-use sawmill_abi::trace::TraceEntry;
+use crate::{limits::CPUS, lookup::Caller};
+use sawmill_abi::{
+    PAGE_SIZE, object::RIGHT_PARTITION_INFO, statistics::VcpuStatistics, status::Status, trace::TraceEntry,
+};
 use sawmill_logic::arena::Ref;
 use sawmill_logic::platform::{Gpa, Hpa, Platform};
 
@@ -21,13 +18,8 @@ impl<P: Platform> State<P> {
         let target: Ref<Partition> = self.lookup(caller, arguments.selector, RIGHT_PARTITION_INFO)?;
         let page = self.guest_page(caller.partition, Gpa(arguments.words[0]))?;
         let partition = self.partitions.get(target).ok_or(Status::BadSelector)?;
-        let state = match partition.condition {
-            Condition::Running => 0,
-            Condition::Parked => 1,
-            Condition::Dying => 2,
-        };
         let head = [
-            state,
+            partition.condition as u64,
             partition.page_quota.used(),
             partition.kernel_quota.used(),
             partition.page_quota.limit(),

@@ -11,16 +11,10 @@ use crate::lookup::Caller;
 use crate::partition::{Condition, Partition};
 use crate::state::{Decoded, Object, State};
 use arrayvec::ArrayVec;
-use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::object::{RIGHT_PARTITION_CONTROL, RIGHT_VCPU_CONTROL, VCPUS_MAX};
-use sawmill_abi::statistics::VcpuStatistics;
-use sawmill_abi::status::Status;
-use sawmill_logic::arena::Ref;
-use sawmill_logic::capability::Position;
-use sawmill_logic::ept;
-use sawmill_logic::fifo::Fifo;
-use sawmill_logic::platform::{CpuIndex, EntryState, Gpa, Hpa, Platform, Tsc, VcpuHardware};
-use sawmill_logic::ready::PRIORITIES;
+use sawmill_abi::{PAGE_SIZE, statistics::VcpuStatistics, status::Status};
+use sawmill_logic::platform::{CpuIndex, EntryState, Gpa, Hpa, Platform, Tsc, VcpuHardware, is_canonical};
+use sawmill_logic::{arena::Ref, capability::Position, ept, ready::PRIORITIES};
 
 /// What a vCPU is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +109,8 @@ pub(crate) struct Vcpu {
     /// False only if no event bit can be pending.
     pub may_have_events: bool,
     pub serving: Serving,
-    pub callers: Fifo<Ref<Vcpu>, VCPUS>,
+    /// Oldest first.
+    pub callers: ArrayVec<Ref<Vcpu>, VCPUS>,
     pub call: Call,
     pub outcome: Outcome,
     pub entry: EntryState,
@@ -183,7 +178,7 @@ impl<P: Platform> State<P> {
             attention: attention::TAKE | if has_ports { attention::PORTS } else { 0 },
             may_have_events: true,
             serving: Serving::Nobody,
-            callers: Fifo::new(),
+            callers: ArrayVec::new(),
             call: Call { kind: CallKind::Ordinary, badge: 0, words: [0; 6], deadline: Tsc::NEVER },
             outcome: Outcome::status(Status::Ok),
             entry: EntryState::default(),
@@ -280,9 +275,4 @@ impl<P: Platform> State<P> {
             }
         }
     }
-}
-
-fn is_canonical(address: u64) -> bool {
-    let top = (address as i64) >> 47;
-    top == 0 || top == -1
 }

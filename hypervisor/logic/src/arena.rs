@@ -66,27 +66,11 @@ pub struct Arena<T, const N: usize> {
     used: usize,
 }
 
-impl<T, const N: usize> Default for Arena<T, N> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<T, const N: usize> Arena<T, N> {
     /// Creates an empty arena.
     pub const fn new() -> Self {
         assert!(N <= u16::MAX as usize);
         Arena { slots: [const { Slot { generation: 1, value: None } }; N], used: 0 }
-    }
-
-    /// Number of objects in it.
-    pub fn len(&self) -> usize {
-        self.used
-    }
-
-    /// Whether it holds no object.
-    pub fn is_empty(&self) -> bool {
-        self.used == 0
     }
 
     /// Whether nothing can be inserted.
@@ -117,10 +101,7 @@ impl<T, const N: usize> Arena<T, N> {
     /// Takes an object out; all references to it become stale.
     pub fn remove(&mut self, reference: Ref<T>) -> Option<T> {
         let slot = self.slots.get_mut(reference.index())?;
-        if slot.generation != reference.generation() {
-            return None;
-        }
-        let value = slot.value.take()?;
+        let value = slot.value.take_if(|_| slot.generation == reference.generation())?;
         slot.generation += 1;
         self.used -= 1;
         Some(value)
@@ -158,12 +139,15 @@ impl<T, const N: usize> Arena<T, N> {
         })
     }
 
+    /// Finds the object at a position.
+    pub fn at(&self, index: usize) -> Option<Ref<T>> {
+        let slot = self.slots.get(index).filter(|slot| slot.value.is_some())?;
+        Ref::new(index, slot.generation)
+    }
+
     /// Finds the first object from `start` on that satisfies a condition.
-    pub fn find_from(&self, start: usize, mut is_wanted: impl FnMut(&T) -> bool) -> Option<Ref<T>> {
-        self.slots.iter().enumerate().skip(start).find_map(|(index, slot)| {
-            let value = slot.value.as_ref()?;
-            if is_wanted(value) { Ref::new(index, slot.generation) } else { None }
-        })
+    pub fn find_from(&self, start: usize, is_wanted: impl Fn(&T) -> bool) -> Option<Ref<T>> {
+        self.iter().find(|(at, value)| at.index() >= start && is_wanted(value)).map(|(at, _)| at)
     }
 }
 

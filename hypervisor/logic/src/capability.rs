@@ -49,12 +49,6 @@ pub struct CapabilitySpace<O, const T: usize, const S: usize> {
     tables: [[Slot<O>; S]; T],
 }
 
-impl<O: Copy, const T: usize, const S: usize> Default for CapabilitySpace<O, T, S> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<O: Copy, const T: usize, const S: usize> CapabilitySpace<O, T, S> {
     /// Creates empty tables.
     pub const fn new() -> Self {
@@ -89,18 +83,6 @@ impl<O: Copy, const T: usize, const S: usize> CapabilitySpace<O, T, S> {
         Some(Position { table, slot: slot as u16 + first })
     }
 
-    /// Checks that a capability could be put there.
-    ///
-    /// # Errors
-    /// As [`Self::insert`].
-    pub fn check_free(&self, at: Position) -> Result<(), InsertError> {
-        match self.slot(at) {
-            None => Err(InsertError::NoSuchSlot),
-            Some(slot) if slot.capability.is_some() => Err(InsertError::Taken),
-            Some(_) => Ok(()),
-        }
-    }
-
     /// Puts a capability into a free slot, derived from `parent` or original.
     ///
     /// # Errors
@@ -111,7 +93,9 @@ impl<O: Copy, const T: usize, const S: usize> CapabilitySpace<O, T, S> {
         capability: Capability<O>,
         parent: Option<Position>,
     ) -> Result<(), InsertError> {
-        self.check_free(at)?;
+        if self.slot(at).ok_or(InsertError::NoSuchSlot)?.capability.is_some() {
+            return Err(InsertError::Taken);
+        }
         let mut next = None;
         if let Some(parent) = parent {
             let above = self.slot_mut(parent).ok_or(InsertError::NoSuchSlot)?;
@@ -246,9 +230,9 @@ mod tests {
 
     #[test]
     fn selectors_out_of_range_name_nothing() {
-        let space = Space::new();
+        let mut space = Space::new();
         assert!(space.select(0, u64::MAX).is_none());
         assert!(space.select(99, 0).is_none());
-        assert_eq!(space.check_free(Position { table: 0, slot: 8 }), Err(InsertError::NoSuchSlot));
+        assert_eq!(space.insert(Position { table: 0, slot: 8 }, capability(0), None), Err(InsertError::NoSuchSlot));
     }
 }

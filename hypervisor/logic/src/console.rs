@@ -40,12 +40,6 @@ pub struct Output {
     is_mid_line: bool,
 }
 
-impl Default for Output {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Output {
     /// Creates a plain console without a foreground partition.
     pub const fn new() -> Self {
@@ -148,12 +142,6 @@ pub struct Arrival {
 /// State of the input side.
 pub struct Input {
     state: InputState,
-}
-
-impl Default for Input {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Input {

@@ -128,111 +128,96 @@ fn is_free(memory: &impl PhysicalMemory, table: Hpa, level: u32, first: u64, end
     true
 }
 
-/// Maps frames: all of the request or nothing.
-///
-/// # Errors
-/// [`MapError`].
-pub fn map(
-    memory: &impl PhysicalMemory,
-    frames: &mut impl TableFrames,
-    root: Hpa,
-    request: &Request,
-) -> Result<(), MapError> {
-    let first = request.gpa.0 / PAGE_SIZE;
-    let end = first.checked_add(request.pages).filter(|end| *end <= PAGES_END).ok_or(MapError::BadRange)?;
-    let is_aligned = request.gpa.0.is_multiple_of(PAGE_SIZE) && request.hpa.0.is_multiple_of(PAGE_SIZE);
-    if !is_aligned || request.pages == 0 || request.rights & RIGHTS == 0 || request.rights & !RIGHTS != 0 {
-        return Err(MapError::BadRange);
-    }
-    if !is_free(memory, root, ROOT_LEVEL, first, end) {
-        return Err(MapError::Occupied);
-    }
-    let mut page = first;
-    while page < end {
-        let hpa = Hpa(request.hpa.0 + (page - first) * PAGE_SIZE);
-        let level = (0..=request.largest_leaf.min(2))
-            .rev()
-            .find(|level| {
-                (page | (hpa.0 / PAGE_SIZE)).is_multiple_of(pages_at(*level)) && end - page >= pages_at(*level)
-            })
-            .unwrap_or(0);
-        if set_leaf(memory, frames, root, page, level, hpa, request).is_none() {
-            unmap_level(memory, frames, root, ROOT_LEVEL, first, page.max(first + 1));
-            return Err(MapError::NoFrame);
+/// Tables that are to be changed: where they are, and where new ones come from.
+pub struct Tables<'a, M, F> {
+    /// Physical memory.
+    pub memory: &'a M,
+    /// Frames for tables.
+    pub frames: &'a mut F,
+    /// The root table.
+    pub root: Hpa,
+}
+
+impl<M: PhysicalMemory, F: TableFrames> Tables<'_, M, F> {
+    /// Maps frames: all of the request or nothing.
+    ///
+    /// # Errors
+    /// [`MapError`].
+    pub fn map(&mut self, request: &Request) -> Result<(), MapError> {
+        let first = request.gpa.0 / PAGE_SIZE;
+        let end = first.checked_add(request.pages).filter(|end| *end <= PAGES_END).ok_or(MapError::BadRange)?;
+        let is_aligned = request.gpa.0.is_multiple_of(PAGE_SIZE) && request.hpa.0.is_multiple_of(PAGE_SIZE);
+        if !is_aligned || request.pages == 0 || request.rights & RIGHTS == 0 || request.rights & !RIGHTS != 0 {
+            return Err(MapError::BadRange);
         }
-        page += pages_at(level);
-    }
-    Ok(())
-}
-
-fn set_leaf(
-    memory: &impl PhysicalMemory,
-    frames: &mut impl TableFrames,
-    root: Hpa,
-    page: u64,
-    leaf_level: u32,
-    hpa: Hpa,
-    request: &Request,
-) -> Option<()> {
-    let mut table = root;
-    for level in (leaf_level + 1..=ROOT_LEVEL).rev() {
-        let at = entry_address(table, page, level);
-        let entry = memory.read_u64(at);
-        table = if entry & RIGHTS == 0 {
-            let Some(new) = frames.take() else {
-                // Tables made for this leaf stay empty: remove them again.
-                unmap_level(memory, frames, root, ROOT_LEVEL, page, page + 1);
-                return None;
+        if !is_free(self.memory, self.root, ROOT_LEVEL, first, end) {
+            return Err(MapError::Occupied);
+        }
+        let mut page = first;
+        while page < end {
+            let hpa = Hpa(request.hpa.0 + (page - first) * PAGE_SIZE);
+            let fits = |level: &u32| {
+                (page | (hpa.0 / PAGE_SIZE)).is_multiple_of(pages_at(*level)) && end - page >= pages_at(*level)
             };
-            memory.zero_page(new);
-            memory.write_u64(at, new.0 | RIGHTS);
-            new
-        } else {
-            Hpa(entry & ADDRESS)
-        };
+            let level = (0..=request.largest_leaf.min(2)).rev().find(fits).unwrap_or(0);
+            if self.set_leaf(page, level, hpa, request).is_none() {
+                // Tables made for the leaf that failed are empty: they go, too.
+                self.unmap_level(self.root, ROOT_LEVEL, first, page + 1);
+                return Err(MapError::NoFrame);
+            }
+            page += pages_at(level);
+        }
+        Ok(())
     }
-    let large = if leaf_level > 0 { IS_LARGE } else { 0 };
-    let leaf = hpa.0 | request.rights | (request.memory_type as u64) << 3 | large;
-    memory.write_u64(entry_address(table, page, leaf_level), leaf);
-    Some(())
-}
 
-/// Removes the leaves of a range and the tables that became empty.
-///
-/// The range must be a union of whole mappings: a leaf that reaches out of it is removed as a whole.
-/// No CPU may use the tables given back before it has invalidated its cached translations.
-pub fn unmap(memory: &impl PhysicalMemory, frames: &mut impl TableFrames, root: Hpa, gpa: Gpa, pages: u64) {
-    let first = gpa.0 / PAGE_SIZE;
-    unmap_level(memory, frames, root, ROOT_LEVEL, first, first.saturating_add(pages).min(PAGES_END));
-}
-
-fn unmap_level(
-    memory: &impl PhysicalMemory,
-    frames: &mut impl TableFrames,
-    table: Hpa,
-    level: u32,
-    first: u64,
-    end: u64,
-) {
-    let span = pages_at(level);
-    let mut page = first;
-    while page < end {
-        let next = (page / span + 1) * span;
-        let at = entry_address(table, page, level);
-        let entry = memory.read_u64(at);
-        if entry & RIGHTS != 0 {
-            if is_leaf(entry, level) {
-                memory.write_u64(at, 0);
+    fn set_leaf(&mut self, page: u64, leaf_level: u32, hpa: Hpa, request: &Request) -> Option<()> {
+        let mut table = self.root;
+        for level in (leaf_level + 1..=ROOT_LEVEL).rev() {
+            let at = entry_address(table, page, level);
+            let entry = self.memory.read_u64(at);
+            table = if entry & RIGHTS == 0 {
+                let new = self.frames.take()?;
+                self.memory.zero_page(new);
+                self.memory.write_u64(at, new.0 | RIGHTS);
+                new
             } else {
+                Hpa(entry & ADDRESS)
+            };
+        }
+        let large = if leaf_level > 0 { IS_LARGE } else { 0 };
+        let leaf = hpa.0 | request.rights | (request.memory_type as u64) << 3 | large;
+        self.memory.write_u64(entry_address(table, page, leaf_level), leaf);
+        Some(())
+    }
+
+    /// Removes the leaves of a range and the tables that became empty.
+    ///
+    /// The range must be a union of whole mappings: a leaf that reaches out of it is removed as a whole.
+    /// No CPU may use the tables given back before it has invalidated its cached translations.
+    pub fn unmap(&mut self, gpa: Gpa, pages: u64) {
+        let first = gpa.0 / PAGE_SIZE;
+        self.unmap_level(self.root, ROOT_LEVEL, first, first.saturating_add(pages).min(PAGES_END));
+    }
+
+    fn unmap_level(&mut self, table: Hpa, level: u32, first: u64, end: u64) {
+        let span = pages_at(level);
+        let mut page = first;
+        while page < end {
+            let next = (page / span + 1) * span;
+            let at = entry_address(table, page, level);
+            let entry = self.memory.read_u64(at);
+            if entry & RIGHTS != 0 && is_leaf(entry, level) {
+                self.memory.write_u64(at, 0);
+            } else if entry & RIGHTS != 0 {
                 let below = Hpa(entry & ADDRESS);
-                unmap_level(memory, frames, below, level - 1, page, end.min(next));
-                if is_empty(memory, below) {
-                    memory.write_u64(at, 0);
-                    frames.give(below);
+                self.unmap_level(below, level - 1, page, end.min(next));
+                if is_empty(self.memory, below) {
+                    self.memory.write_u64(at, 0);
+                    self.frames.give(below);
                 }
             }
+            page = next;
         }
-        page = next;
     }
 }
 

@@ -41,12 +41,6 @@ pub struct Extents<const N: usize> {
     left: u64,
 }
 
-impl<const N: usize> Default for Extents<N> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<const N: usize> Extents<N> {
     /// Creates an empty list.
     pub const fn new() -> Self {
@@ -79,9 +73,7 @@ impl<const N: usize> Extents<N> {
             (true, true) => self.free.insert(index + 1, tail),
             (false, true) => *extent = tail,
             (true, false) => {}
-            (false, false) => {
-                self.free.remove(index);
-            }
+            (false, false) => drop(self.free.remove(index)),
         }
         self.left -= pages;
         Some(FrameRange { start: Hpa(start * PAGE_SIZE), pages })
@@ -94,37 +86,21 @@ impl<const N: usize> Extents<N> {
             return true;
         }
         let index = self.free.partition_point(|extent| extent.first < new.first);
-        let before = index.checked_sub(1).and_then(|index| self.free.get(index)).copied();
-        let after = self.free.get(index).copied();
-        if before.is_some_and(|before| before.end() > new.first) || after.is_some_and(|after| new.end() > after.first) {
-            return false;
-        }
-        let touches_before = before.is_some_and(|before| before.end() == new.first);
-        let touches_after = after.is_some_and(|after| after.first == new.end());
-        match (touches_before, touches_after) {
-            (true, true) => {
-                let joined = new.pages + after.map_or(0, |after| after.pages);
-                if let Some(before) = self.free.get_mut(index - 1) {
-                    before.pages += joined;
-                }
+        let is_full = self.free.is_full();
+        let (sooner, later) = self.free.split_at_mut(index);
+        match (sooner.last_mut(), later.first_mut()) {
+            (Some(before), _) if before.end() > new.first => return false,
+            (_, Some(after)) if new.end() > after.first => return false,
+            (Some(before), Some(after)) if before.end() == new.first && new.end() == after.first => {
+                before.pages += new.pages + after.pages;
                 self.free.remove(index);
             }
-            (true, false) => {
-                if let Some(before) = self.free.get_mut(index - 1) {
-                    before.pages += new.pages;
-                }
+            (Some(before), _) if before.end() == new.first => before.pages += new.pages,
+            (_, Some(after)) if new.end() == after.first => {
+                *after = Extent { first: new.first, pages: new.pages + after.pages };
             }
-            (false, true) => {
-                if let Some(after) = self.free.get_mut(index) {
-                    *after = Extent { first: new.first, pages: after.pages + new.pages };
-                }
-            }
-            (false, false) => {
-                if self.free.is_full() {
-                    return false;
-                }
-                self.free.insert(index, new);
-            }
+            _ if is_full => return false,
+            _ => self.free.insert(index, new),
         }
         self.left += new.pages;
         true

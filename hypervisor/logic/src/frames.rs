@@ -18,12 +18,6 @@ pub struct FramePool {
     left: u64,
 }
 
-impl Default for FramePool {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl FramePool {
     /// Creates a pool without frames.
     pub const fn new() -> Self {

@@ -26,6 +26,11 @@ impl Tsc {
     pub const NEVER: Tsc = Tsc(u64::MAX);
 }
 
+/// Whether all upper bits of a virtual address equal bit 47.
+pub fn is_canonical(address: u64) -> bool {
+    (address as i64) << 16 >> 16 == address as i64
+}
+
 /// Index of a physical CPU, from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CpuIndex(pub u32);

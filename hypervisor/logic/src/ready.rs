@@ -5,27 +5,22 @@
 //! that the IPC path can ask with one shift whether somebody more important
 //! became ready.
 
-use crate::fifo::Fifo;
+use arrayvec::ArrayVec;
 
 /// Number of priorities; 0 is the lowest.
 pub const PRIORITIES: usize = 8;
 
 /// The vCPUs of a CPU that could run but do not.
-pub struct ReadyQueues<T: Copy, const N: usize> {
-    queues: [Fifo<T, N>; PRIORITIES],
+pub struct ReadyQueues<T, const N: usize> {
+    /// Oldest first. Each member is in one queue once at most, so `N` for all members suffices.
+    queues: [ArrayVec<T, N>; PRIORITIES],
     mask: u8,
-}
-
-impl<T: Copy + PartialEq, const N: usize> Default for ReadyQueues<T, N> {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl<T: Copy + PartialEq, const N: usize> ReadyQueues<T, N> {
     /// Creates empty queues.
     pub const fn new() -> Self {
-        ReadyQueues { queues: [const { Fifo::new() }; PRIORITIES], mask: 0 }
+        ReadyQueues { queues: [const { ArrayVec::new_const() }; PRIORITIES], mask: 0 }
     }
 
     /// Highest priority with a member.
@@ -47,7 +42,7 @@ impl<T: Copy + PartialEq, const N: usize> ReadyQueues<T, N> {
     /// Appends a member.
     pub fn push(&mut self, priority: u8, member: T) {
         if let Some(queue) = self.queues.get_mut(usize::from(priority)) {
-            queue.push(member);
+            let _ = queue.try_push(member);
             self.mask |= 1 << priority;
         }
     }
@@ -56,7 +51,7 @@ impl<T: Copy + PartialEq, const N: usize> ReadyQueues<T, N> {
     pub fn pop(&mut self) -> Option<T> {
         let priority = self.highest()?;
         let queue = self.queues.get_mut(usize::from(priority))?;
-        let member = queue.pop();
+        let member = queue.pop_at(0);
         if queue.is_empty() {
             self.mask &= !(1 << priority);
         }
@@ -66,7 +61,8 @@ impl<T: Copy + PartialEq, const N: usize> ReadyQueues<T, N> {
     /// Takes a member out wherever it is.
     pub fn remove(&mut self, member: T) -> bool {
         for (priority, queue) in self.queues.iter_mut().enumerate() {
-            if queue.remove(member) {
+            if let Some(at) = queue.iter().position(|other| *other == member) {
+                queue.remove(at);
                 if queue.is_empty() {
                     self.mask &= !(1 << priority);
                 }

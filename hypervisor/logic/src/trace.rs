@@ -23,12 +23,6 @@ pub struct TraceProgress {
     pub lost: u64,
 }
 
-impl<const N: usize> Default for TraceRing<N> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<const N: usize> TraceRing<N> {
     /// Creates an empty ring.
     pub const fn new() -> Self {
@@ -48,12 +42,8 @@ impl<const N: usize> TraceRing<N> {
         let oldest = self.written.saturating_sub(N as u64);
         let start = cursor.clamp(oldest, self.written);
         let mut progress = TraceProgress { copied: 0, cursor: start, lost: oldest.saturating_sub(cursor) };
-        for place in into {
-            if progress.cursor == self.written {
-                break;
-            }
-            let Some(entry) = self.entries.get((progress.cursor % N as u64) as usize) else { break };
-            *place = *entry;
+        for (place, number) in into.iter_mut().zip(start..self.written) {
+            *place = self.entries[(number % N as u64) as usize];
             progress.cursor += 1;
             progress.copied += 1;
         }

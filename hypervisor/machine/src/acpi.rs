@@ -89,10 +89,8 @@ pub fn read(rsdp: usize) -> Result<Information, &'static str> {
                 add_processor(&mut information, entry.x2apic_id);
             }
             MadtEntry::IoApic(entry) => {
-                let io_apic = IoApicInformation {
-                    address: entry.io_apic_address,
-                    first_gsi: entry.global_system_interrupt_base,
-                };
+                let io_apic =
+                    IoApicInformation { address: entry.io_apic_address, first_gsi: entry.global_system_interrupt_base };
                 let _ = information.io_apics.try_push(io_apic);
             }
             MadtEntry::InterruptSourceOverride(entry) => {

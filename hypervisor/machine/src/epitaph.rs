@@ -9,11 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use spin::Once;
 
-use crate::boot::multiboot::SymbolTables;
-use crate::console::LastWords;
-use crate::cpu::area;
-use crate::cpu::exceptions::Frame;
-use crate::memory::paging;
+use crate::{boot::multiboot::SymbolTables, console::LastWords, cpu::area, cpu::exceptions::Frame, memory::paging};
 
 static SYMBOLS: Once<SymbolTables> = Once::new();
 static IS_WRITTEN: AtomicBool = AtomicBool::new(false);
@@ -28,11 +24,22 @@ pub fn set_symbols(tables: SymbolTables) {
 
 /// Tells that an exception occurred in root mode, and stops the machine.
 pub fn exception(frame: &Frame, cr2: u64) -> ! {
-    write(format_args!(
-        "exception {} (error {:#x}) at {}, rsp {:#x}, cr2 {:#x}, rax {:#x} rcx {:#x} rdx {:#x} rdi {:#x} rsi {:#x}",
-        frame.vector, frame.error_code, Symbol(frame.rip), frame.rsp, cr2, frame.registers[0], frame.registers[1],
-        frame.registers[2], frame.registers[6], frame.registers[5],
-    ), frame.rsp)
+    write(
+        format_args!(
+            "exception {} (error {:#x}) at {}, rsp {:#x}, cr2 {:#x}, rax {:#x} rcx {:#x} rdx {:#x} rdi {:#x} rsi {:#x}",
+            frame.vector,
+            frame.error_code,
+            Symbol(frame.rip),
+            frame.rsp,
+            cr2,
+            frame.registers[0],
+            frame.registers[1],
+            frame.registers[2],
+            frame.registers[6],
+            frame.registers[5],
+        ),
+        frame.rsp,
+    )
 }
 
 /// Tells that the hypervisor gave up, and stops the machine.

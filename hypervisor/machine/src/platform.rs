@@ -3,11 +3,10 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use sawmill_logic::platform::{CpuIndex, HardwareError, Hpa, PhysicalMemory, PinMode, Platform, Tsc};
+use sawmill_logic::platform::{CpuIndex, HardwareError, Hpa, PinMode, Platform, Tsc};
 
 use crate::apic::{self, io, local};
 use crate::cpu::{area, exceptions, msr};
-use crate::memory::physical;
 use crate::virt::vmx;
 use crate::{console, pci, power, time};
 
@@ -29,40 +28,6 @@ fn apic_id(cpu: CpuIndex) -> u32 {
     area::of(cpu.0 as usize).apic_id.load(Ordering::Relaxed)
 }
 
-impl PhysicalMemory for Machine {
-    #[inline]
-    fn read_u64(&self, at: Hpa) -> u64 {
-        physical::read(at)
-    }
-
-    #[inline]
-    fn write_u64(&self, at: Hpa, value: u64) {
-        physical::write(at, value);
-    }
-
-    #[inline]
-    fn fetch_or_u64(&self, at: Hpa, bits: u64) -> u64 {
-        physical::fetch_or(at, bits)
-    }
-
-    #[inline]
-    fn swap_u64(&self, at: Hpa, value: u64) -> u64 {
-        physical::swap(at, value)
-    }
-
-    fn zero_page(&self, at: Hpa) {
-        physical::zero_page(at);
-    }
-
-    fn copy_in(&self, from: Hpa, to: &mut [u8]) {
-        physical::copy_in(from, to);
-    }
-
-    fn copy_out(&self, to: Hpa, from: &[u8]) {
-        physical::copy_out(to, from);
-    }
-}
-
 impl Platform for Machine {
     type Vcpu = vmx::vcpu::Vcpu;
 
@@ -82,7 +47,13 @@ impl Platform for Machine {
         CPU_COUNT.load(Ordering::Relaxed)
     }
 
-    fn create_vcpu(&self, cpu: CpuIndex, ept_root: Hpa, vpid: u16, frames: &[Hpa]) -> Result<Self::Vcpu, HardwareError> {
+    fn create_vcpu(
+        &self,
+        cpu: CpuIndex,
+        ept_root: Hpa,
+        vpid: u16,
+        frames: &[Hpa],
+    ) -> Result<Self::Vcpu, HardwareError> {
         vmx::vcpu::Vcpu::new(cpu, ept_root, vpid, frames)
     }
 

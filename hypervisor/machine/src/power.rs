@@ -5,10 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use spin::Once;
 
-use crate::acpi::PowerOff;
-use crate::console::serial;
-use crate::cpu::port;
-use crate::epitaph;
+use crate::{acpi::PowerOff, console::serial, cpu::port, epitaph};
 
 static POWER_OFF: Once<Option<PowerOff>> = Once::new();
 static IS_BOCHS: AtomicBool = AtomicBool::new(false);

@@ -117,7 +117,7 @@ impl PhysicalMemory for Fake {
     }
 }
 
-/// PCI functions: an IDE controller at 0:1.1 and a network card at 0:3.0 with a memory BAR and MSI.
+/// PCI functions: an IDE controller at 0:1.1 and a network card at 0:3.0 with MSI, a memory BAR, and one in a page of the other.
 fn pci_space(address: u16) -> Option<[u32; 64]> {
     let mut space = [0u32; 64];
     match address {
@@ -127,10 +127,13 @@ fn pci_space(address: u16) -> Option<[u32; 64]> {
         0x09 => {
             (space[0], space[2], space[3]) = (0x7010_8086, 0x0101_8000, 0x0080_0000);
             space[8] = 0xc001;
+            space[9] = 0xffff_f000;
         }
         0x18 => {
             (space[0], space[2], space[15]) = (0x100e_8086, 0x0200_0003, 0x010b);
             space[4] = 0xfebc_0000;
+            // Less than a page (writes are ignored, so a register's size is what it lacks to 4 GiB).
+            space[5] = 0xffff_fe00;
             space[13] = 0x40;
             space[16] = 0x0080_0005;
         }

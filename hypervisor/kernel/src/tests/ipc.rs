@@ -249,6 +249,26 @@ fn fault_that_is_not_resumed_parks_the_partition() {
 }
 
 #[test]
+fn handlers_that_wait_for_handlers_all_end_with_the_last() {
+    let world = World::new(1);
+    let guests: Vec<Guest> = (0..3).map(|number| world.guest(&format!("guest{number}"), 0, 3)).collect();
+    for pair in guests.windows(2) {
+        let portal = world.root_ok(Hypercall::PortalCreate, pair[1].partition, &[0]);
+        world.root_ok(Hypercall::PartitionSetHandler, pair[0].partition, &[portal]);
+    }
+    world.park_root();
+    let (last, others) = guests.split_last().unwrap();
+    for guest in others {
+        world.push(guest.vpid, Exit::TripleFault, None);
+    }
+    world.turns(0, 20);
+    assert!(others.iter().all(|guest| matches!(world.activity(guest.vpid), Activity::Calling(_))));
+    world.push(last.vpid, Exit::TripleFault, None);
+    world.turns(0, 3);
+    assert!(guests.iter().all(|guest| world.activity(guest.vpid) == Activity::Parked));
+}
+
+#[test]
 fn fault_without_a_handler_is_told_on_the_console() {
     let world = World::new(1);
     let guest = world.guest("guest", 0, 3);

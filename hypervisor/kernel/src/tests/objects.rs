@@ -199,3 +199,17 @@ fn console_input_goes_to_the_foreground_partition() {
     let across = world.call(0, guest.vpid, Hypercall::ConsoleWrite, 0, &[0, 0x5fff, 2]).unwrap();
     assert_eq!(Status::from_raw(across.rax), Some(Status::BadAddress));
 }
+
+#[test]
+fn registers_in_a_page_of_another_function_are_not_given_away() {
+    let world = World::new(1);
+    let guest = world.guest("guest", 0, 3);
+    let card = world.root_ok(Hypercall::DeviceAssign, guest.partition, &[SELECTOR_MACHINE, 0x18, DEVICE_UNSAFE_DMA]);
+    let before = world.resources();
+    assert_eq!(status(&world, Hypercall::DeviceBar, card, &[1]), Status::Unsupported);
+    assert_eq!(world.resources(), before);
+    let controller =
+        world.root_ok(Hypercall::DeviceAssign, guest.partition, &[SELECTOR_MACHINE, 0x09, DEVICE_UNSAFE_DMA]);
+    assert_eq!(world.root(Hypercall::DeviceBar, card, &[0]).rdi, 0xfebc_0000);
+    assert_eq!(world.root(Hypercall::DeviceBar, controller, &[5]).rdi, 0xffff_f000);
+}

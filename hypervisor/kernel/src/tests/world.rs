@@ -251,14 +251,14 @@ impl World {
             root_kernel: root.kernel_quota.used(),
             root_pages: root.page_quota.used(),
             objects: [
-                state.partitions.len(),
-                state.vcpus.len(),
-                state.portals.len(),
-                state.regions.len(),
-                state.events.len(),
-                state.irqs.len(),
-                state.devices.len(),
-                state.mappings.len(),
+                state.partitions.iter().count(),
+                state.vcpus.iter().count(),
+                state.portals.iter().count(),
+                state.regions.iter().count(),
+                state.events.iter().count(),
+                state.irqs.iter().count(),
+                state.devices.iter().count(),
+                state.mappings.iter().count(),
             ],
         }
     }
@@ -290,7 +290,7 @@ impl World {
                 Activity::Calling(server) => {
                     let server = state.vcpus.get(server).expect("a caller's server exists");
                     let serves = server.serving == crate::vcpu::Serving::Caller(reference);
-                    let queued = server.callers.iter().filter(|caller| *caller == reference).count();
+                    let queued = server.callers.iter().filter(|caller| **caller == reference).count();
                     assert_eq!(usize::from(serves) + queued, 1, "{reference:?} waits for a reply that nobody owes");
                 }
                 Activity::Receiving => {
@@ -299,7 +299,7 @@ impl World {
                 _ => {}
             }
             for caller in vcpu.callers.iter() {
-                assert_eq!(state.vcpus.get(caller).map(|vcpu| vcpu.activity), Some(Activity::Calling(reference)));
+                assert_eq!(state.vcpus.get(*caller).map(|vcpu| vcpu.activity), Some(Activity::Calling(reference)));
             }
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Page tables over fake memory, against a model that is a map.
 
-use super::{EXECUTE, MapError, MemoryType, READ, Request, TableFrames, WRITE, map, translate, unmap};
+use super::{EXECUTE, MapError, MemoryType, READ, Request, TableFrames, Tables, WRITE, translate};
 use crate::platform::{Gpa, Hpa, PhysicalMemory};
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -100,12 +100,13 @@ proptest! {
             for (request, is_unmap, which) in steps {
                 if is_unmap && !held.is_empty() {
                     let gone = held.swap_remove(which.index(held.len()));
-                    unmap(memory, frames, ROOT, gone.gpa, gone.pages);
+                    Tables { memory, frames, root: ROOT }.unmap(gone.gpa, gone.pages);
                 } else {
                     let (first, end) = (request.gpa.0, request.gpa.0 + request.pages * 4096);
                     let overlaps = held.iter().any(|other| first < other.gpa.0 + other.pages * 4096 && other.gpa.0 < end);
                     let free = frames.free.len();
-                    match map(memory, frames, ROOT, &request) {
+                    let mapped = Tables { memory, frames, root: ROOT }.map(&request);
+                    match mapped {
                         Ok(()) => {
                             prop_assert!(!overlaps);
                             held.push(request);
@@ -127,7 +128,7 @@ proptest! {
                     }
                 }
             }
-            for gone in held { unmap(memory, frames, ROOT, gone.gpa, gone.pages); }
+            for gone in held { Tables { memory, frames, root: ROOT }.unmap(gone.gpa, gone.pages); }
             prop_assert_eq!(frames.free.len() as u64, TABLES, "tables are lost");
             Ok(())
         })?;
@@ -145,10 +146,10 @@ fn aligned_range_takes_large_leaves() {
             memory_type: MemoryType::WriteBack,
             largest_leaf: 2,
         };
-        map(memory, frames, ROOT, &request).unwrap();
+        Tables { memory, frames, root: ROOT }.map(&request).unwrap();
         assert_eq!(frames.free.len() as u64, TABLES - 1, "one table for a 1 GiB leaf");
-        unmap(memory, frames, ROOT, Gpa(0), 1 << 18);
-        map(memory, frames, ROOT, &Request { largest_leaf: 1, ..request }).unwrap();
+        Tables { memory, frames, root: ROOT }.unmap(Gpa(0), 1 << 18);
+        Tables { memory, frames, root: ROOT }.map(&Request { largest_leaf: 1, ..request }).unwrap();
         assert_eq!(frames.free.len() as u64, TABLES - 2, "two tables for 2 MiB leaves");
         Ok(())
     })
@@ -175,7 +176,7 @@ fn ranges_outside_of_the_address_space_are_refused() {
             Request { rights: 0, ..good },
             Request { rights: 15, ..good },
         ] {
-            assert_eq!(map(memory, frames, ROOT, &bad), Err(MapError::BadRange), "{bad:?}");
+            assert_eq!(Tables { memory, frames, root: ROOT }.map(&bad), Err(MapError::BadRange), "{bad:?}");
         }
         assert_eq!(translate(memory, ROOT, Gpa(u64::MAX)), None);
         Ok(())

@@ -10,9 +10,7 @@ use sawmill_logic::platform::Tsc;
 use x86::msr::{IA32_APIC_BASE, IA32_TSC_DEADLINE};
 
 use super::{SPURIOUS_VECTOR, TIMER_VECTOR};
-use crate::cpu::area::Cpu;
-use crate::cpu::msr;
-use crate::time;
+use crate::{cpu::area::Cpu, cpu::msr, time};
 
 const BASE: u64 = 0xfee0_0000;
 const X2APIC_MSRS: u32 = 0x800;
@@ -135,7 +133,8 @@ fn set_timer(deadline: u64) {
         return;
     }
     let ahead = deadline.saturating_sub(time::now());
-    let ticks = u128::from(ahead) * u128::from(TICKS_PER_MS.load(Ordering::Relaxed)) / u128::from(time::tsc_khz().max(1));
+    let ticks =
+        u128::from(ahead) * u128::from(TICKS_PER_MS.load(Ordering::Relaxed)) / u128::from(time::tsc_khz().max(1));
     write(TIMER_INITIAL, u32::try_from(ticks).unwrap_or(u32::MAX).max(1));
 }
 

@@ -20,11 +20,16 @@ pub const SPURIOUS_VECTOR: u8 = 0xff;
 /// Masks the two 8259 PICs for good, after moving them off the exception vectors.
 pub fn silence_pic() {
     const COMMANDS: [(u16, u8); 10] = [
-        (0x20, 0x11), (0xa0, 0x11), // initialize, cascade
-        (0x21, 0x20), (0xa1, 0x28), // vectors, should one arrive all the same
-        (0x21, 4), (0xa1, 2),
-        (0x21, 1), (0xa1, 1),
-        (0x21, 0xff), (0xa1, 0xff),
+        (0x20, 0x11),
+        (0xa0, 0x11), // initialize, cascade
+        (0x21, 0x20),
+        (0xa1, 0x28), // vectors, should one arrive all the same
+        (0x21, 4),
+        (0xa1, 2),
+        (0x21, 1),
+        (0xa1, 1),
+        (0x21, 0xff),
+        (0xa1, 0xff),
     ];
     for (port, value) in COMMANDS {
         port::write_u8(port, value);

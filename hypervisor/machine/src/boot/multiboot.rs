@@ -6,8 +6,8 @@
 
 use arrayvec::ArrayVec;
 use multiboot2::{BootInformation, BootInformationHeader, MemoryAreaType};
-use sawmill_abi::machine::{MODULE_NAME_MAX, MODULES_MAX};
 use sawmill_abi::PAGE_SIZE;
+use sawmill_abi::machine::{MODULE_NAME_MAX, MODULES_MAX};
 use sawmill_logic::platform::{BootModule, FrameRange, Hpa};
 
 /// EAX at entry.

@@ -5,8 +5,7 @@ use core::sync::atomic::Ordering;
 
 use sawmill_abi::PAGE_SIZE;
 
-use super::multiboot::Ranges;
-use super::start;
+use super::{multiboot::Ranges, start};
 use crate::apic::local;
 use crate::cpu::{CPUS_MAX, area};
 use crate::{log, time};
@@ -61,9 +60,8 @@ pub fn start(apic_ids: &[u32], limit: usize, ram: &Ranges) -> u32 {
 
 /// Finds a page of RAM that a start-up IPI can name.
 fn trampoline_page(ram: &Ranges) -> Option<u64> {
-    let is_usable = |page: &u64| {
-        ram.iter().any(|range| (range.start.0..range.start.0 + range.pages * PAGE_SIZE).contains(page))
-    };
+    let is_usable =
+        |page: &u64| ram.iter().any(|range| (range.start.0..range.start.0 + range.pages * PAGE_SIZE).contains(page));
     core::iter::once(TRAMPOLINE).chain((1..LOW_RAM_END / PAGE_SIZE).map(|number| number * PAGE_SIZE)).find(is_usable)
 }
 

@@ -7,9 +7,9 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 
-use super::CPUS_MAX;
-use super::descriptors::{Gdt, Tss};
+use super::{CPUS_MAX, descriptors::Gdt};
 use crate::virt::vmx::switch::State;
+use x86::bits64::task::TaskStateSegment;
 
 /// Size of a CPU's stack.
 pub const STACK_SIZE: usize = 28 * 1024;
@@ -62,7 +62,7 @@ struct Area {
     vmxon: UnsafeCell<[u8; 4096]>,
     cpu: Cpu,
     gdt: UnsafeCell<Gdt>,
-    tss: UnsafeCell<Tss>,
+    tss: UnsafeCell<TaskStateSegment>,
 }
 
 struct Areas([Area; CPUS_MAX]);
@@ -70,34 +70,8 @@ struct Areas([Area; CPUS_MAX]);
 // SAFETY: the cells are stacks and descriptor tables, touched by the processor and, before it runs, by `prepare`.
 unsafe impl Sync for Areas {}
 
-static AREAS: Areas = Areas(
-    [const {
-        Area {
-            guard: UnsafeCell::new([0; 4096]),
-            stack: UnsafeCell::new([0; STACK_SIZE]),
-            interrupt_stacks: UnsafeCell::new([[0; INTERRUPT_STACK_SIZE]; 3]),
-            vmxon: UnsafeCell::new([0; 4096]),
-            cpu: Cpu {
-                this: AtomicU64::new(0),
-                root_stack: AtomicU64::new(0),
-                exit_frame: [const { AtomicU64::new(0) }; 2],
-                index: AtomicU32::new(0),
-                apic_id: AtomicU32::new(0),
-                pending: [const { AtomicU64::new(0) }; 4],
-                current_vmcs: AtomicU64::new(0),
-                armed_deadline: AtomicU64::new(0),
-                loaded_state: AtomicPtr::new(core::ptr::null_mut()),
-                no_state: State::new(),
-                lazy_epoch: AtomicU64::new(0),
-                extended_state_owner: AtomicU64::new(0),
-                system_call_owner: AtomicU64::new(0),
-                is_up: AtomicBool::new(false),
-            },
-            gdt: UnsafeCell::new(Gdt::new()),
-            tss: UnsafeCell::new(Tss::new()),
-        }
-    }; CPUS_MAX],
-);
+// SAFETY: all zeros is a value of all of it: integers, atomic ones, and pointers that `descriptors::load` sets.
+static AREAS: Areas = unsafe { core::mem::zeroed() };
 
 /// Returns the variables of a CPU; `index` is taken modulo the number of areas.
 pub fn of(index: usize) -> &'static Cpu {
@@ -126,7 +100,7 @@ pub fn interrupt_stack_top(index: usize, number: usize) -> u64 {
 }
 
 /// Returns a CPU's descriptor table and task state.
-pub fn tables(index: usize) -> (*mut Gdt, *mut Tss) {
+pub fn tables(index: usize) -> (*mut Gdt, *mut TaskStateSegment) {
     let area = &AREAS.0[index % CPUS_MAX];
     (area.gdt.get(), area.tss.get())
 }

@@ -4,6 +4,7 @@
 use core::cell::UnsafeCell;
 use core::mem::size_of;
 
+use x86::bits64::task::TaskStateSegment;
 use x86::dtables::{self, DescriptorTablePointer};
 
 use super::{area, exceptions, msr};
@@ -23,42 +24,6 @@ const STACK_MACHINE_CHECK: u8 = 3;
 /// Global descriptor table of a CPU.
 #[repr(C, align(16))]
 pub struct Gdt([u64; 6]);
-
-impl Gdt {
-    /// An empty table; all zeros, so that the areas of all CPUs take no room in the image.
-    pub const fn new() -> Gdt {
-        Gdt([0; 6])
-    }
-}
-
-/// 64-bit task state segment; only its interrupt stacks are used.
-#[repr(C, packed(4))]
-pub struct Tss {
-    reserved0: u32,
-    stacks: [u64; 3],
-    reserved1: u64,
-    interrupt_stacks: [u64; 7],
-    reserved2: u64,
-    reserved3: u16,
-    io_map_base: u16,
-}
-
-const _: () = assert!(size_of::<Tss>() == 104, "SDM Vol. 3A, \"64-Bit TSS\"");
-
-impl Tss {
-    /// An empty task state.
-    pub const fn new() -> Tss {
-        Tss {
-            reserved0: 0,
-            stacks: [0; 3],
-            reserved1: 0,
-            interrupt_stacks: [0; 7],
-            reserved2: 0,
-            reserved3: 0,
-            io_map_base: 0,
-        }
-    }
-}
 
 /// Gate of the interrupt descriptor table.
 #[repr(C)]
@@ -112,10 +77,10 @@ pub fn load(index: usize) {
     let low = 103 | (base & 0xff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
     for stack in 0..3 {
         // SAFETY: the area belongs to CPU `index`, which is this one; its task register is not loaded yet.
-        unsafe { (*tss).interrupt_stacks[stack] = area::interrupt_stack_top(index, stack) };
+        unsafe { (*tss).ist[stack] = area::interrupt_stack_top(index, stack) };
     }
     // SAFETY: as above.
-    unsafe { (*tss).io_map_base = size_of::<Tss>() as u16 };
+    unsafe { (*tss).iomap_base = size_of::<TaskStateSegment>() as u16 };
     // Null, code, data, task state (two slots).
     let content = Gdt([0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, low, base >> 32, 0]);
     // SAFETY: as above; the table is not loaded yet.

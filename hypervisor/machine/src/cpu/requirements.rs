@@ -28,46 +28,36 @@ pub const FEATURE_CONTROL_LOCKED: u64 = 1;
 /// FEATURE_CONTROL: VMXON allowed.
 pub const FEATURE_CONTROL_VMXON: u64 = 1 << 2;
 
-/// One capability MSR and the bits that must be there.
-struct Need {
-    msr: u32,
-    bit: u32,
-    reason: &'static str,
-}
-
-const fn need(msr: u32, bit: u32, reason: &'static str) -> Need {
-    Need { msr, bit, reason }
-}
-
 /// Control bits that can be set are in the upper half of their capability MSR.
 const ALLOWED: u32 = 32;
 
 // SDM Vol. 3D, App. A, "VMX Capability Reporting Facility".
-const NEEDS: &[Need] = &[
-    need(IA32_VMX_BASIC, 55, "VT-x without the TRUE control registers (CR3 accesses would exit)"),
-    need(IA32_VMX_TRUE_PROCBASED_CTLS, ALLOWED + 31, "VT-x without secondary controls (EPT needs them)"),
-    need(IA32_VMX_PROCBASED_CTLS2, ALLOWED + 1, "VT-x without EPT (it is what separates partitions)"),
-    need(IA32_VMX_PROCBASED_CTLS2, ALLOWED + 5, "VT-x without VPID (each switch would flush the TLB)"),
-    need(IA32_VMX_EPT_VPID_CAP, 6, "EPT without 4-level tables"),
-    need(IA32_VMX_EPT_VPID_CAP, 14, "EPT without write-back memory"),
-    need(IA32_VMX_EPT_VPID_CAP, 16, "EPT without 2 MiB pages"),
-    need(IA32_VMX_EPT_VPID_CAP, 20, "VT-x without INVEPT (mappings could not be taken back)"),
-    need(IA32_VMX_EPT_VPID_CAP, 26, "INVEPT without the all-context type"),
-    need(IA32_VMX_EPT_VPID_CAP, 32, "VT-x without INVVPID (tags could not be used again)"),
-    need(IA32_VMX_EPT_VPID_CAP, 42, "INVVPID without the all-context type"),
-    need(IA32_VMX_TRUE_PINBASED_CTLS, ALLOWED, "VT-x without external-interrupt exiting"),
-    need(IA32_VMX_TRUE_PINBASED_CTLS, ALLOWED + 3, "VT-x without NMI exiting"),
-    need(IA32_VMX_TRUE_PINBASED_CTLS, ALLOWED + 6, "VT-x without the preemption timer (guests could not be stopped)"),
-    need(IA32_VMX_TRUE_PROCBASED_CTLS, ALLOWED + 7, "VT-x without HLT exiting"),
-    need(IA32_VMX_TRUE_PROCBASED_CTLS, ALLOWED + 25, "VT-x without I/O bitmaps"),
-    need(IA32_VMX_TRUE_PROCBASED_CTLS, ALLOWED + 28, "VT-x without MSR bitmaps"),
-    need(IA32_VMX_TRUE_EXIT_CTLS, ALLOWED + 9, "VT-x without 64-bit hosts"),
-    need(IA32_VMX_TRUE_EXIT_CTLS, ALLOWED + 15, "VT-x without acknowledging interrupts on exit"),
-    need(IA32_VMX_TRUE_EXIT_CTLS, ALLOWED + 21, "VT-x without loading EFER on exit"),
-    need(IA32_VMX_TRUE_EXIT_CTLS, ALLOWED + 19, "VT-x without loading PAT on exit"),
-    need(IA32_VMX_TRUE_ENTRY_CTLS, ALLOWED + 9, "VT-x without 64-bit guests"),
-    need(IA32_VMX_TRUE_ENTRY_CTLS, ALLOWED + 15, "VT-x without loading EFER on entry"),
-    need(IA32_VMX_TRUE_ENTRY_CTLS, ALLOWED + 14, "VT-x without loading PAT on entry"),
+/// A capability MSR, a bit that must be there, and the sentence if it is not.
+const NEEDS: &[(u32, u32, &str)] = &[
+    (IA32_VMX_BASIC, 55, "VT-x without the TRUE control registers (CR3 accesses would exit)"),
+    (IA32_VMX_TRUE_PROCBASED_CTLS, ALLOWED + 31, "VT-x without secondary controls (EPT needs them)"),
+    (IA32_VMX_PROCBASED_CTLS2, ALLOWED + 1, "VT-x without EPT (it is what separates partitions)"),
+    (IA32_VMX_PROCBASED_CTLS2, ALLOWED + 5, "VT-x without VPID (each switch would flush the TLB)"),
+    (IA32_VMX_EPT_VPID_CAP, 6, "EPT without 4-level tables"),
+    (IA32_VMX_EPT_VPID_CAP, 14, "EPT without write-back memory"),
+    (IA32_VMX_EPT_VPID_CAP, 16, "EPT without 2 MiB pages"),
+    (IA32_VMX_EPT_VPID_CAP, 20, "VT-x without INVEPT (mappings could not be taken back)"),
+    (IA32_VMX_EPT_VPID_CAP, 26, "INVEPT without the all-context type"),
+    (IA32_VMX_EPT_VPID_CAP, 32, "VT-x without INVVPID (tags could not be used again)"),
+    (IA32_VMX_EPT_VPID_CAP, 42, "INVVPID without the all-context type"),
+    (IA32_VMX_TRUE_PINBASED_CTLS, ALLOWED, "VT-x without external-interrupt exiting"),
+    (IA32_VMX_TRUE_PINBASED_CTLS, ALLOWED + 3, "VT-x without NMI exiting"),
+    (IA32_VMX_TRUE_PINBASED_CTLS, ALLOWED + 6, "VT-x without the preemption timer (guests could not be stopped)"),
+    (IA32_VMX_TRUE_PROCBASED_CTLS, ALLOWED + 7, "VT-x without HLT exiting"),
+    (IA32_VMX_TRUE_PROCBASED_CTLS, ALLOWED + 25, "VT-x without I/O bitmaps"),
+    (IA32_VMX_TRUE_PROCBASED_CTLS, ALLOWED + 28, "VT-x without MSR bitmaps"),
+    (IA32_VMX_TRUE_EXIT_CTLS, ALLOWED + 9, "VT-x without 64-bit hosts"),
+    (IA32_VMX_TRUE_EXIT_CTLS, ALLOWED + 15, "VT-x without acknowledging interrupts on exit"),
+    (IA32_VMX_TRUE_EXIT_CTLS, ALLOWED + 21, "VT-x without loading EFER on exit"),
+    (IA32_VMX_TRUE_EXIT_CTLS, ALLOWED + 19, "VT-x without loading PAT on exit"),
+    (IA32_VMX_TRUE_ENTRY_CTLS, ALLOWED + 9, "VT-x without 64-bit guests"),
+    (IA32_VMX_TRUE_ENTRY_CTLS, ALLOWED + 15, "VT-x without loading EFER on entry"),
+    (IA32_VMX_TRUE_ENTRY_CTLS, ALLOWED + 14, "VT-x without loading PAT on entry"),
 ];
 
 /// Checks everything this hypervisor needs of the processor that runs it.
@@ -101,9 +91,9 @@ pub fn check() -> Result<Features, &'static str> {
         return Err("VT-x switched off and locked by its firmware (see the firmware's settings)");
     }
     // The loop stops at the first miss, so that TRUE controls and EPT capabilities are read only where they exist.
-    for item in NEEDS {
-        if msr::read(item.msr) >> item.bit & 1 == 0 {
-            return Err(item.reason);
+    for &(number, bit, reason) in NEEDS {
+        if msr::read(number) >> bit & 1 == 0 {
+            return Err(reason);
         }
     }
     const MEMORY_TYPE_WRITE_BACK: u64 = 6;

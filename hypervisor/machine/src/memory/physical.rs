@@ -8,10 +8,10 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use sawmill_abi::PAGE_SIZE;
-use sawmill_logic::platform::{FrameRange, Hpa};
+use sawmill_logic::platform::{FrameRange, Hpa, PhysicalMemory};
 use spin::Once;
 
-use crate::boot::multiboot::Ranges;
+use crate::{Machine, boot::multiboot::Ranges};
 
 static RANGES: Once<Ranges> = Once::new();
 
@@ -50,63 +50,58 @@ fn word(at: Hpa) -> Option<&'static AtomicU64> {
     Some(unsafe { AtomicU64::from_ptr(at.0 as *mut u64) })
 }
 
-/// Reads a word.
-#[inline]
-pub fn read(at: Hpa) -> u64 {
-    word(at).map_or(0, |word| word.load(Ordering::Acquire))
-}
-
-/// Writes a word.
-#[inline]
-pub fn write(at: Hpa, value: u64) {
-    if let Some(word) = word(at) {
-        word.store(value, Ordering::Release);
+impl PhysicalMemory for Machine {
+    #[inline]
+    fn read_u64(&self, at: Hpa) -> u64 {
+        word(at).map_or(0, |word| word.load(Ordering::Acquire))
     }
-}
 
-/// Sets bits in a word; returns the old value.
-#[inline]
-pub fn fetch_or(at: Hpa, bits: u64) -> u64 {
-    word(at).map_or(0, |word| word.fetch_or(bits, Ordering::AcqRel))
-}
-
-/// Exchanges a word.
-#[inline]
-pub fn swap(at: Hpa, value: u64) -> u64 {
-    word(at).map_or(0, |word| word.swap(value, Ordering::AcqRel))
-}
-
-/// Fills a page with zeros.
-pub fn zero_page(at: Hpa) {
-    if !is_page(at) {
-        return;
+    #[inline]
+    fn write_u64(&self, at: Hpa, value: u64) {
+        if let Some(word) = word(at) {
+            word.store(value, Ordering::Release);
+        }
     }
-    // SAFETY: (1) the whole page was handed out (checked above) and is identity mapped; (2) `rep stosq` touches
-    // exactly 512 words of it; as assembly it is no Rust access that could race.
-    unsafe {
-        core::arch::asm!("rep stosq", inout("rdi") at.0 => _, inout("rcx") PAGE_SIZE / 8 => _, in("rax") 0u64,
-            options(nostack, preserves_flags));
-    }
-}
 
-/// Copies out of memory; `to` is zeroed where the memory was not handed out.
-pub fn copy_in(from: Hpa, to: &mut [u8]) {
-    if !is_reachable(from.0, to.len() as u64) {
-        to.fill(0);
-        return;
+    #[inline]
+    fn fetch_or_u64(&self, at: Hpa, bits: u64) -> u64 {
+        word(at).map_or(0, |word| word.fetch_or(bits, Ordering::AcqRel))
     }
-    // SAFETY: (1) the source range was handed out (checked above); (2) the destination is a live exclusive slice of
-    // that length; (3) the copy is assembly, so a guest's concurrent write gives wrong bytes and nothing else.
-    unsafe { copy(from.0, to.as_mut_ptr() as u64, to.len()) };
-}
 
-/// Copies into memory; ignored where the memory was not handed out.
-pub fn copy_out(to: Hpa, from: &[u8]) {
-    if !is_reachable(to.0, from.len() as u64) {
-        return;
+    #[inline]
+    fn swap_u64(&self, at: Hpa, value: u64) -> u64 {
+        word(at).map_or(0, |word| word.swap(value, Ordering::AcqRel))
     }
-    // SAFETY: as for `copy_in`, with the directions exchanged.
-    unsafe { copy(from.as_ptr() as u64, to.0, from.len()) };
+
+    fn zero_page(&self, at: Hpa) {
+        if !is_page(at) {
+            return;
+        }
+        // SAFETY: (1) the whole page was handed out (checked above) and is identity mapped; (2) `rep stosq` touches
+        // exactly 512 words of it; as assembly it is no Rust access that could race.
+        unsafe {
+            core::arch::asm!("rep stosq", inout("rdi") at.0 => _, inout("rcx") PAGE_SIZE / 8 => _, in("rax") 0u64,
+                options(nostack, preserves_flags));
+        }
+    }
+
+    fn copy_in(&self, from: Hpa, to: &mut [u8]) {
+        if !is_reachable(from.0, to.len() as u64) {
+            to.fill(0);
+            return;
+        }
+        // SAFETY: (1) the source range was handed out (checked above); (2) the destination is a live exclusive slice
+        // of that length; (3) the copy is assembly, so a guest's concurrent write gives wrong bytes and nothing else.
+        unsafe { copy(from.0, to.as_mut_ptr() as u64, to.len()) };
+    }
+
+    fn copy_out(&self, to: Hpa, from: &[u8]) {
+        if !is_reachable(to.0, from.len() as u64) {
+            return;
+        }
+        // SAFETY: as for `copy_in`, with the directions exchanged.
+        unsafe { copy(from.as_ptr() as u64, to.0, from.len()) };
+    }
 }
 
 /// Copies bytes between addresses.

@@ -4,10 +4,11 @@
 //! Prints one line per figure and one sentinel line.
 
 use sawmill_abi::PAGE_SIZE;
-use sawmill_logic::platform::{CpuIndex, EntryState, Exit, FrameRange, Hpa, Platform, Registers, Tsc, VcpuHardware};
+use sawmill_logic::platform::{
+    CpuIndex, EntryState, Exit, FrameRange, Hpa, PhysicalMemory, Platform, Registers, Tsc, VcpuHardware,
+};
 
 use crate::boot::multiboot::Ranges;
-use crate::memory::physical;
 use crate::virt::vmx::vcpu::Vcpu;
 use crate::{MACHINE, log, time};
 
@@ -24,7 +25,7 @@ const CALL_LOOP: u64 = 0xfbeb_c101_0f;
 const MSR_ACCESS: u64 = 0xc1_010f_320f_300f;
 
 fn program(words: &[u8], memory: u64) {
-    physical::copy_out(Hpa(memory + CODE), words);
+    MACHINE.copy_out(Hpa(memory + CODE), words);
 }
 
 struct Bench {
@@ -38,7 +39,7 @@ impl Bench {
         let range = self.frames.iter_mut().find(|range| range.pages > 0).expect("the selftest has memory");
         range.pages -= 1;
         let frame = Hpa(range.start.0 + range.pages * PAGE_SIZE);
-        physical::zero_page(frame);
+        MACHINE.zero_page(frame);
         frame
     }
 
@@ -57,18 +58,18 @@ fn prepare(free: &Ranges) -> Bench {
     let end = range.start.0 + range.pages * PAGE_SIZE;
     *range = FrameRange { start: Hpa(memory + LARGE_PAGE), pages: (end - memory - LARGE_PAGE) / PAGE_SIZE };
     for page in 0..8 {
-        physical::zero_page(Hpa(memory + page * PAGE_SIZE));
+        MACHINE.zero_page(Hpa(memory + page * PAGE_SIZE));
     }
     let mut bench = Bench { memory, frames, ept_root: Hpa(0) };
     // Guest page tables: 2 MiB at 0.
-    physical::write(Hpa(memory + PAGE_ROOT), 0x3007);
-    physical::write(Hpa(memory + 0x3000), 0x4007);
-    physical::write(Hpa(memory + 0x4000), 0x87);
+    MACHINE.write_u64(Hpa(memory + PAGE_ROOT), 0x3007);
+    MACHINE.write_u64(Hpa(memory + 0x3000), 0x4007);
+    MACHINE.write_u64(Hpa(memory + 0x4000), 0x87);
     // EPT: the same 2 MiB, all rights, write-back.
     let (root, pointers, directory) = (bench.frame(), bench.frame(), bench.frame());
-    physical::write(root, pointers.0 | 7);
-    physical::write(pointers, directory.0 | 7);
-    physical::write(directory, memory | 7 | 6 << 3 | 1 << 7);
+    MACHINE.write_u64(root, pointers.0 | 7);
+    MACHINE.write_u64(pointers, directory.0 | 7);
+    MACHINE.write_u64(directory, memory | 7 | 6 << 3 | 1 << 7);
     bench.ept_root = root;
     bench
 }
@@ -144,10 +145,11 @@ pub fn run(free: &Ranges, crash: Option<&str>) {
     log!("selftest: deadline 100000 ticks ahead, reached after {}", time::now() - start);
     // An interrupt without an IDT ends in a triple fault; a bad state in an entry failure.
     vcpu.inject_interrupt(0xf3);
-    expect("injection while interrupts are off", vcpu.enter(&mut registers, Tsc::NEVER), Exit::EntryFailure {
-        reason: 0x8000_0021,
-        qualification: 0,
-    });
+    expect(
+        "injection while interrupts are off",
+        vcpu.enter(&mut registers, Tsc::NEVER),
+        Exit::EntryFailure { reason: 0x8000_0021, qualification: 0 },
+    );
     let mut vcpu = bench.vcpu(7);
     program(&[0x0f, 0xff], bench.memory);
     expect("undefined instruction without an IDT", vcpu.enter(&mut registers, Tsc::NEVER), Exit::TripleFault);

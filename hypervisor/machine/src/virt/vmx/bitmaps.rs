@@ -7,8 +7,8 @@
 use core::cell::UnsafeCell;
 
 use x86::msr::{
-    IA32_FS_BASE, IA32_GS_BASE, IA32_KERNEL_GSBASE, IA32_PAT, IA32_SYSENTER_CS, IA32_SYSENTER_EIP,
-    IA32_SYSENTER_ESP, IA32_TIME_STAMP_COUNTER,
+    IA32_FS_BASE, IA32_GS_BASE, IA32_KERNEL_GSBASE, IA32_PAT, IA32_SYSENTER_CS, IA32_SYSENTER_EIP, IA32_SYSENTER_ESP,
+    IA32_TIME_STAMP_COUNTER,
 };
 
 #[repr(C, align(4096))]
@@ -21,15 +21,8 @@ static MSR_BITMAP: Page = Page(UnsafeCell::new([0; 4096]));
 static IO_BITMAP: Page = Page(UnsafeCell::new([0; 4096]));
 
 /// MSRs that are guest state in the VMCS, or switched with the vCPU: reads and writes pass.
-const PASSED: [u32; 7] = [
-    IA32_FS_BASE,
-    IA32_GS_BASE,
-    IA32_KERNEL_GSBASE,
-    IA32_PAT,
-    IA32_SYSENTER_CS,
-    IA32_SYSENTER_ESP,
-    IA32_SYSENTER_EIP,
-];
+const PASSED: [u32; 7] =
+    [IA32_FS_BASE, IA32_GS_BASE, IA32_KERNEL_GSBASE, IA32_PAT, IA32_SYSENTER_CS, IA32_SYSENTER_ESP, IA32_SYSENTER_EIP];
 
 /// Offset of the write half of the MSR bitmap.
 const WRITES: usize = 2048;

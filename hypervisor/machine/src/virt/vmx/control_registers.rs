@@ -4,10 +4,9 @@
 //! Linux never exits here: it changes only bits that it owns.
 
 use sawmill_logic::platform::{Registers, VcpuHardware};
+use x86::vmx::vmcs::{control, guest, ro};
 
-use super::fields::{CR0_SHADOW, EXIT_QUALIFICATION, GUEST_CR0, GUEST_RSP};
-use super::instructions;
-use super::vcpu::Vcpu;
+use super::{instructions, vcpu::Vcpu};
 
 /// Protection enabled.
 pub const PE: u64 = 1;
@@ -31,38 +30,15 @@ pub const CR4_START: u64 = 1 << 5;
 
 const _: () = assert!(CR4_GUEST & 1 << 13 == 0, "VMXE stays the hypervisor's");
 
-/// Returns a general-purpose register by its number in an exit qualification.
-pub fn register(registers: &Registers, index: usize) -> u64 {
+/// Finds a general-purpose register by its number in an exit qualification; none for RSP, which is in the VMCS.
+fn register(registers: &mut Registers, index: u64) -> Option<&mut u64> {
     let r = registers;
-    match index & 15 {
-        4 => instructions::read(GUEST_RSP),
-        0 => r.rax,
-        1 => r.rcx,
-        2 => r.rdx,
-        3 => r.rbx,
-        5 => r.rbp,
-        6 => r.rsi,
-        7 => r.rdi,
-        8 => r.r8,
-        9 => r.r9,
-        10 => r.r10,
-        11 => r.r11,
-        12 => r.r12,
-        13 => r.r13,
-        14 => r.r14,
-        _ => r.r15,
-    }
-}
-
-/// Sets a general-purpose register by its number in an exit qualification.
-pub fn set_register(registers: &mut Registers, index: usize, value: u64) {
-    let r = registers;
-    let to = match index & 15 {
-        4 => return instructions::write(GUEST_RSP, value),
+    Some(match index & 15 {
         0 => &mut r.rax,
         1 => &mut r.rcx,
         2 => &mut r.rdx,
         3 => &mut r.rbx,
+        4 => return None,
         5 => &mut r.rbp,
         6 => &mut r.rsi,
         7 => &mut r.rdi,
@@ -74,22 +50,34 @@ pub fn set_register(registers: &mut Registers, index: usize, value: u64) {
         13 => &mut r.r13,
         14 => &mut r.r14,
         _ => &mut r.r15,
-    };
-    *to = value;
+    })
+}
+
+/// Returns a general-purpose register by its number.
+pub fn get_register(registers: &mut Registers, index: u64) -> u64 {
+    register(registers, index).map_or_else(|| instructions::read(guest::RSP), |register| *register)
+}
+
+/// Sets a general-purpose register by its number.
+pub fn set_register(registers: &mut Registers, index: u64, value: u64) {
+    match register(registers, index) {
+        Some(register) => *register = value,
+        None => instructions::write(guest::RSP, value),
+    }
 }
 
 /// Carries out the control-register access that exited, or refuses it with #GP.
-pub fn access(vcpu: &mut Vcpu, registers: &Registers) {
+pub fn access(vcpu: &mut Vcpu, registers: &mut Registers) {
     // SDM Vol. 3C, "Exit Qualification for Control-Register Accesses".
     const MOV_TO: u64 = 0;
     const CLTS: u64 = 2;
-    let qualification = instructions::read(EXIT_QUALIFICATION);
+    let qualification = instructions::read(ro::EXIT_QUALIFICATION);
     let kind = qualification >> 4 & 3;
     let number = qualification & 15;
-    let shadow = instructions::read(CR0_SHADOW);
+    let shadow = instructions::read(control::CR0_READ_SHADOW);
     let wanted = match (kind, number) {
-        (CLTS, _) => instructions::read(GUEST_CR0) & !CR0_OWNED | shadow & CR0_OWNED & !TS,
-        (MOV_TO, 0) => register(registers, (qualification >> 8 & 15) as usize),
+        (CLTS, _) => instructions::read(guest::CR0) & !CR0_OWNED | shadow & CR0_OWNED & !TS,
+        (MOV_TO, 0) => get_register(registers, qualification >> 8),
         // CR4: only bits that are refused exit. CR8: there is no APIC. LMSW: nobody uses it.
         _ => return vcpu.inject_general_protection(),
     };
@@ -98,7 +86,7 @@ pub fn access(vcpu: &mut Vcpu, registers: &Registers) {
         return vcpu.inject_general_protection();
     }
     let lazy = if vcpu.is_extended_state_loaded { wanted & TS } else { TS };
-    instructions::write(GUEST_CR0, wanted & !CR0_OWNED | must | lazy);
-    instructions::write(CR0_SHADOW, wanted);
+    instructions::write(guest::CR0, wanted & !CR0_OWNED | must | lazy);
+    instructions::write(control::CR0_READ_SHADOW, wanted);
     vcpu.advance();
 }

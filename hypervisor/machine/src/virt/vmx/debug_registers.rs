@@ -7,11 +7,10 @@
 
 use core::arch::asm;
 use core::sync::atomic::Ordering;
+use x86::vmx::vmcs::{guest, ro};
 
-use super::fields::{EXIT_QUALIFICATION, GUEST_DR7};
-use super::switch::State;
-use super::vcpu::Vcpu;
 use super::{control_registers, instructions};
+use super::{switch::State, vcpu::Vcpu};
 use sawmill_logic::platform::{Registers, VcpuHardware};
 
 const ENABLE_BITS: u64 = 0xff;
@@ -32,19 +31,19 @@ pub fn load(state: &State) {
 
 /// Carries out the MOV from or to a debug register that exited.
 pub fn access(vcpu: &mut Vcpu, state: &State, registers: &mut Registers) {
-    let qualification = instructions::read(EXIT_QUALIFICATION);
+    let qualification = instructions::read(ro::EXIT_QUALIFICATION);
     let register = qualification & 7;
-    let index = (qualification >> 8 & 15) as usize;
+    let index = qualification >> 8;
     if qualification & 1 << 4 != 0 {
         let value = match register {
             0..=3 => state.debug[register as usize].load(Ordering::Relaxed),
-            7 | 5 => instructions::read(GUEST_DR7),
+            7 | 5 => instructions::read(guest::DR7),
             _ => read_dr6(),
         };
         control_registers::set_register(registers, index, value);
         return vcpu.advance();
     }
-    let value = control_registers::register(registers, index);
+    let value = control_registers::get_register(registers, index);
     match register {
         0..=3 => {
             state.debug[register as usize].store(value, Ordering::Relaxed);
@@ -52,7 +51,7 @@ pub fn access(vcpu: &mut Vcpu, state: &State, registers: &mut Registers) {
         }
         // General detect would make accesses trap before they exit; nobody uses it.
         7 | 5 if value >> 32 == 0 => {
-            instructions::write(GUEST_DR7, value & !GENERAL_DETECT & !(1 << 12 | 3 << 14 | 1 << 11) | DR7_FIXED);
+            instructions::write(guest::DR7, value & !GENERAL_DETECT & !(1 << 12 | 3 << 14 | 1 << 11) | DR7_FIXED);
             state.set_debugging(value & ENABLE_BITS != 0);
             load(state);
         }

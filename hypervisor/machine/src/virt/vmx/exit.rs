@@ -5,19 +5,15 @@
 //! debug registers, NMI) is carried out here and never reaches the kernel.
 
 use core::sync::atomic::Ordering;
+use x86::vmx::vmcs::{control, guest, ro};
 
 use sawmill_logic::platform::{Exit, Gpa, Registers, Tsc, VcpuHardware};
 
-use super::fields::{
-    CR0_SHADOW, EXIT_INTERRUPTION, EXIT_QUALIFICATION, GUEST_CR0, GUEST_PHYSICAL_ADDRESS, GUEST_RFLAGS, IDT_VECTORING,
-    IDT_VECTORING_ERROR,
-};
 use super::system_calls::{self, Access};
 use super::vcpu::Vcpu;
 use super::{control_registers, debug_registers, extended_state, instructions};
 use crate::apic::{self, local};
-use crate::cpu::area::Cpu;
-use crate::cpu::exceptions;
+use crate::{cpu::area::Cpu, cpu::exceptions};
 use crate::{epitaph, time};
 
 // SDM Vol. 3D, App. C, "VMX Basic Exit Reasons".
@@ -55,20 +51,20 @@ const VALID: u64 = 1 << 31;
 /// Turns an exit into what the kernel understands; none if the guest can go on at once.
 #[inline(never)]
 pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64, deadline: Tsc) -> Option<Exit> {
-    let qualification = instructions::read(EXIT_QUALIFICATION);
+    let qualification = instructions::read(ro::EXIT_QUALIFICATION);
     if reason & ENTRY_FAILED != 0 {
         return Some(Exit::EntryFailure { reason: reason as u32, qualification });
     }
     let basic = reason as u32 & 0xffff;
     let unknown = Some(Exit::Unknown { reason: basic, qualification });
-    let vectoring = instructions::read(IDT_VECTORING);
+    let vectoring = instructions::read(ro::IDT_VECTORING_INFO);
     if vectoring & VALID != 0 {
         // The exit interrupted the delivery of an event, which a guest must not lose.
-        vcpu.redeliver(vectoring, instructions::read(IDT_VECTORING_ERROR));
+        vcpu.redeliver(vectoring, instructions::read(ro::IDT_VECTORING_ERR_CODE));
     }
     match basic {
         EXCEPTION_OR_NMI => return exception(vcpu, cpu, unknown),
-        EXTERNAL_INTERRUPT => return interrupt(cpu, instructions::read(EXIT_INTERRUPTION) as u8, deadline),
+        EXTERNAL_INTERRUPT => return interrupt(cpu, instructions::read(ro::VMEXIT_INTERRUPTION_INFO) as u8, deadline),
         PREEMPTION_TIMER => {
             // Nothing asked for this exit: look whether an interrupt was withheld.
             exceptions::open_window();
@@ -78,7 +74,7 @@ pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64
         INTERRUPT_WINDOW => return Some(Exit::InterruptWindow),
         CPUID => return Some(Exit::Cpuid),
         HLT => {
-            let interrupts_enabled = instructions::read(GUEST_RFLAGS) & 1 << 9 != 0;
+            let interrupts_enabled = instructions::read(guest::RFLAGS) & 1 << 9 != 0;
             return Some(Exit::Halt { interrupts_enabled });
         }
         INVD | PAUSE | WBINVD => return Some(Exit::Skip),
@@ -113,7 +109,7 @@ pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64
 }
 
 fn guest_physical_address() -> Gpa {
-    Gpa(instructions::read(GUEST_PHYSICAL_ADDRESS))
+    Gpa(instructions::read(ro::GUEST_PHYSICAL_ADDR_FULL))
 }
 
 fn port(qualification: u64) -> Exit {
@@ -148,7 +144,7 @@ fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>) -> Option<Exit> 
     const INVALID_OPCODE: u64 = 6;
     const DEVICE_NOT_AVAILABLE: u64 = 7;
     const MACHINE_CHECK: u64 = 18;
-    match instructions::read(EXIT_INTERRUPTION) & 0xff {
+    match instructions::read(ro::VMEXIT_INTERRUPTION_INFO) & 0xff {
         NMI => {
             // NMIs stay blocked after such an exit until an IRET: take a software one through the NMI stub.
             // SAFETY: vector 2 has a stub that counts and returns.
@@ -162,7 +158,7 @@ fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>) -> Option<Exit> 
             None
         }
         DEVICE_NOT_AVAILABLE => {
-            if instructions::read(CR0_SHADOW) & control_registers::TS != 0 {
+            if instructions::read(control::CR0_READ_SHADOW) & control_registers::TS != 0 {
                 // The guest set TS itself and wants this trap.
                 vcpu.inject_exception(DEVICE_NOT_AVAILABLE, false);
                 return None;
@@ -171,7 +167,7 @@ fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>) -> Option<Exit> 
             extended_state::take_over(cpu, vcpu.state_frame(), super::shared()?.extended_state_mask, xcr0);
             vcpu.is_extended_state_loaded = true;
             vcpu.note_take_over(cpu);
-            instructions::write(GUEST_CR0, instructions::read(GUEST_CR0) & !control_registers::TS);
+            instructions::write(guest::CR0, instructions::read(guest::CR0) & !control_registers::TS);
             None
         }
         MACHINE_CHECK => epitaph::machine_check(),

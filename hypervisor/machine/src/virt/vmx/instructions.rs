@@ -6,38 +6,16 @@
 
 use core::arch::asm;
 
-use super::fields;
+use x86::vmx::vmcs::ro;
 
-/// Why a VMX instruction failed.
+/// Why a VMX instruction failed: the VM-instruction error (SDM Vol. 3C, "VM-Instruction Error Numbers"), or 0 if
+/// there is no current VMCS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VmxError {
-    /// There is no current VMCS.
-    Invalid,
-    /// The VM-instruction error of the current VMCS.
-    Failed(u32),
-}
+pub struct VmxError(pub u32);
 
 impl VmxError {
-    /// Returns what the manual says about the error.
-    pub fn text(self) -> &'static str {
-        // SDM Vol. 3C, "VM-Instruction Error Numbers".
-        match self {
-            VmxError::Invalid => "no current VMCS",
-            VmxError::Failed(1) => "VMCALL in root mode",
-            VmxError::Failed(2) => "VMCLEAR with invalid address",
-            VmxError::Failed(4) => "VMLAUNCH with a VMCS that is not clear",
-            VmxError::Failed(5) => "VMRESUME with a VMCS that was not launched",
-            VmxError::Failed(7) => "VM entry with invalid control fields",
-            VmxError::Failed(8) => "VM entry with invalid host state",
-            VmxError::Failed(9) => "VMPTRLD with invalid address",
-            VmxError::Failed(11) => "VMPTRLD with a wrong revision",
-            VmxError::Failed(12) => "VMREAD or VMWRITE of a field that does not exist",
-            VmxError::Failed(13) => "VMWRITE to a read-only field",
-            VmxError::Failed(26) => "VM entry with events blocked by MOV SS",
-            VmxError::Failed(28) => "invalid operand of INVEPT or INVVPID",
-            VmxError::Failed(_) => "another VM-instruction error",
-        }
-    }
+    /// There is no current VMCS.
+    pub const INVALID: VmxError = VmxError(0);
 }
 
 #[inline(always)]
@@ -51,10 +29,10 @@ pub fn last_error() -> VmxError {
     let (error, is_failed): (u64, u8);
     // SAFETY: as for `read`; the error field exists only if there is a current VMCS, else this fails too.
     unsafe {
-        asm!("vmread {value}, {field}", "setna {failed}", field = in(reg) u64::from(fields::VM_INSTRUCTION_ERROR.0),
+        asm!("vmread {value}, {field}", "setna {failed}", field = in(reg) u64::from(ro::VM_INSTRUCTION_ERROR),
             value = lateout(reg) error, failed = lateout(reg_byte) is_failed, options(nostack));
     }
-    if is_failed != 0 { VmxError::Invalid } else { VmxError::Failed(error as u32) }
+    if is_failed != 0 { VmxError::INVALID } else { VmxError(error as u32) }
 }
 
 macro_rules! with_address {
@@ -95,12 +73,12 @@ pub fn load(vmcs: &u64) -> Result<(), VmxError> {
 
 /// Reads a field of the current VMCS; any value if there is none.
 #[inline(always)]
-pub fn read<F: fields::Field>(field: F) -> u64 {
+pub fn read(field: u32) -> u64 {
     let value: u64;
     // SAFETY: in VMX operation; reading a field of the current VMCS has no side effect. A failure leaves whatever
     // the register held.
     unsafe {
-        asm!("vmread {value}, {field}", field = in(reg) u64::from(field.encoding()), value = lateout(reg) value,
+        asm!("vmread {value}, {field}", field = in(reg) u64::from(field), value = lateout(reg) value,
             options(nostack));
     }
     value
@@ -108,11 +86,11 @@ pub fn read<F: fields::Field>(field: F) -> u64 {
 
 /// Writes a field that `vcpu::initialize` has written before, which cannot fail.
 #[inline(always)]
-pub fn write(field: fields::Writable, value: u64) {
+pub fn write(field: u32, value: u64) {
     // SAFETY: in VMX operation; a field of a guest's VMCS does not concern root mode until the next entry, which
     // checks guest state and controls; host state is written by `write_checked` only.
     unsafe {
-        asm!("vmwrite {field}, {value}", field = in(reg) u64::from(field.0), value = in(reg) value, options(nostack));
+        asm!("vmwrite {field}, {value}", field = in(reg) u64::from(field), value = in(reg) value, options(nostack));
     }
 }
 
@@ -120,11 +98,11 @@ pub fn write(field: fields::Writable, value: u64) {
 ///
 /// # Errors
 /// When the field does not exist on this processor.
-pub fn write_checked(field: fields::Writable, value: u64) -> Result<(), VmxError> {
+pub fn write_checked(field: u32, value: u64) -> Result<(), VmxError> {
     let is_failed: u8;
     // SAFETY: as for `write`; host state comes from this crate's own tables.
     unsafe {
-        asm!("vmwrite {field}, {value}", "setna {failed}", field = in(reg) u64::from(field.0), value = in(reg) value,
+        asm!("vmwrite {field}, {value}", "setna {failed}", field = in(reg) u64::from(field), value = in(reg) value,
             failed = out(reg_byte) is_failed, options(nostack));
     }
     result(is_failed)

@@ -10,7 +10,6 @@ pub mod controls;
 pub mod debug_registers;
 pub mod exit;
 pub mod extended_state;
-pub mod fields;
 pub mod instructions;
 pub mod setup;
 pub mod switch;
@@ -25,6 +24,7 @@ use x86::msr::{
     IA32_FEATURE_CONTROL, IA32_VMX_BASIC, IA32_VMX_CR0_FIXED0, IA32_VMX_CR0_FIXED1, IA32_VMX_CR4_FIXED0,
     IA32_VMX_CR4_FIXED1, IA32_VMX_EPT_VPID_CAP, IA32_VMX_MISC,
 };
+use x86::vmx::vmcs::ro;
 
 use crate::cpu::area::{self, Cpu};
 use crate::cpu::{msr, requirements};
@@ -49,7 +49,7 @@ core::arch::global_asm!(
     r13 = const offset_of!(Registers, r13),
     r14 = const offset_of!(Registers, r14),
     r15 = const offset_of!(Registers, r15),
-    exit_reason = const fields::EXIT_REASON.0,
+    exit_reason = const ro::EXIT_REASON,
 );
 
 /// Longest time that a guest runs without an exit.
@@ -102,7 +102,8 @@ pub fn enable_processor(index: usize) -> Result<(), &'static str> {
     }
     let cr0 = (msr::cr0() | msr::read(IA32_VMX_CR0_FIXED0)) & (msr::read(IA32_VMX_CR0_FIXED1) | 0xffff_ffff_0000_0000);
     msr::set_cr0(cr0);
-    let cr4 = (msr::cr4() | VMXE | FSGSBASE | OSXSAVE | msr::read(IA32_VMX_CR4_FIXED0)) & msr::read(IA32_VMX_CR4_FIXED1);
+    let cr4 =
+        (msr::cr4() | VMXE | FSGSBASE | OSXSAVE | msr::read(IA32_VMX_CR4_FIXED0)) & msr::read(IA32_VMX_CR4_FIXED1);
     msr::set_cr4(cr4);
     let region = area::vmxon_region(index);
     // SAFETY: the page belongs to this CPU and is not in use yet.
@@ -124,7 +125,8 @@ pub fn initialize() -> Result<(), &'static str> {
     let shared = Shared {
         controls: controls::Controls::compute()?,
         revision: msr::read(IA32_VMX_BASIC) as u32 & 0x7fff_ffff,
-        look_interval_ticks: ((time::tsc_khz() * LOOK_INTERVAL_MS) >> (msr::read(IA32_VMX_MISC) & 31)).min(u32::MAX.into()),
+        look_interval_ticks: ((time::tsc_khz() * LOOK_INTERVAL_MS) >> (msr::read(IA32_VMX_MISC) & 31))
+            .min(u32::MAX.into()),
         cr0_must: msr::read(IA32_VMX_CR0_FIXED0),
         cr4_must: msr::read(IA32_VMX_CR4_FIXED0),
         invept_kind: if msr::read(IA32_VMX_EPT_VPID_CAP) & INVEPT_SINGLE != 0 { 1 } else { 2 },

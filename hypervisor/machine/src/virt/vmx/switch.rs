@@ -11,10 +11,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use x86::msr::IA32_TSC_AUX;
 
 use super::{debug_registers, extended_state};
-use crate::cpu::area::Cpu;
-use crate::cpu::msr;
+use crate::{cpu::area::Cpu, cpu::msr};
 
-/// The switched registers of a vCPU.
+/// The switched registers of a vCPU; zeros in a fresh frame.
 #[repr(C)]
 pub struct State {
     /// KERNEL_GS_BASE: SWAPGS changes it without an exit.
@@ -39,19 +38,6 @@ const XCR0: u64 = 0xffff;
 const TSC_AUX_SHIFT: u32 = 32;
 
 impl State {
-    /// Zeros, as in a fresh frame.
-    pub const fn new() -> State {
-        State {
-            kernel_gs_base: AtomicU64::new(0),
-            cr2: AtomicU64::new(0),
-            packed: AtomicU64::new(0),
-            debug: [const { AtomicU64::new(0) }; 4],
-            system_call_msrs: [const { AtomicU64::new(0) }; 4],
-            is_system_call_enabled: AtomicU64::new(0),
-            tag: AtomicU64::new(0),
-        }
-    }
-
     /// XCR0 of the guest.
     pub fn xcr0(&self) -> u64 {
         self.packed.load(Ordering::Relaxed) & XCR0

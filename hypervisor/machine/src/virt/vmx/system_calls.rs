@@ -7,16 +7,15 @@
 //! these MSRs and EFER with an exit, which is once per boot.
 
 use core::sync::atomic::Ordering;
+use x86::vmx::vmcs::guest;
 
-use sawmill_logic::platform::{Registers, VcpuHardware};
+use sawmill_logic::platform::{Registers, VcpuHardware, is_canonical};
 use x86::msr::{IA32_CSTAR, IA32_EFER, IA32_FMASK, IA32_LSTAR, IA32_STAR, IA32_TSC_AUX};
 
-use super::fields::GUEST_IA32_EFER;
 use super::instructions;
 use super::switch::{self, State};
-use super::vcpu::{Vcpu, is_canonical};
-use crate::cpu::area::Cpu;
-use crate::cpu::msr;
+use super::vcpu::Vcpu;
+use crate::{cpu::area::Cpu, cpu::msr};
 
 /// The MSRs that belong to the owner.
 pub const MSRS: [u32; 4] = [IA32_STAR, IA32_LSTAR, IA32_CSTAR, IA32_FMASK];
@@ -42,7 +41,7 @@ pub fn take_over(vcpu: &mut Vcpu, cpu: &Cpu, state: &State) -> bool {
     for (value, number) in state.system_call_msrs.iter().zip(MSRS) {
         msr::write(number, value.load(Ordering::Relaxed));
     }
-    instructions::write(GUEST_IA32_EFER, instructions::read(GUEST_IA32_EFER) | SCE);
+    instructions::write(guest::IA32_EFER_FULL, instructions::read(guest::IA32_EFER_FULL) | SCE);
     vcpu.are_system_calls_loaded = true;
     vcpu.note_take_over(cpu);
     true
@@ -51,7 +50,7 @@ pub fn take_over(vcpu: &mut Vcpu, cpu: &Cpu, state: &State) -> bool {
 /// Makes the next SYSCALL of the current VMCS trap again.
 pub fn revoke(vcpu: &mut Vcpu) {
     vcpu.are_system_calls_loaded = false;
-    instructions::write(GUEST_IA32_EFER, instructions::read(GUEST_IA32_EFER) & !SCE);
+    instructions::write(guest::IA32_EFER_FULL, instructions::read(guest::IA32_EFER_FULL) & !SCE);
 }
 
 /// Carries out RDMSR.
@@ -60,7 +59,7 @@ pub fn read_msr(vcpu: &mut Vcpu, state: &State, registers: &mut Registers) -> Ac
     let value = match (number, MSRS.iter().position(|&other| other == number)) {
         (_, Some(slot)) => state.system_call_msrs[slot].load(Ordering::Relaxed),
         (IA32_EFER, _) => {
-            instructions::read(GUEST_IA32_EFER) & !SCE | state.is_system_call_enabled.load(Ordering::Relaxed)
+            instructions::read(guest::IA32_EFER_FULL) & !SCE | state.is_system_call_enabled.load(Ordering::Relaxed)
         }
         (IA32_TSC_AUX, _) if switch::has_tsc_aux() => state.tsc_aux(),
         _ => return Access::NotOurs,
@@ -117,6 +116,6 @@ fn write_efer(vcpu: &Vcpu, state: &State, value: u64) -> bool {
     }
     state.is_system_call_enabled.store(value & SCE, Ordering::Relaxed);
     let loaded = if vcpu.are_system_calls_loaded { value & SCE } else { 0 };
-    instructions::write(GUEST_IA32_EFER, value & NXE | LME_LMA | loaded);
+    instructions::write(guest::IA32_EFER_FULL, value & NXE | LME_LMA | loaded);
     true
 }

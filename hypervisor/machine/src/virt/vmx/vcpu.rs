@@ -7,21 +7,18 @@
 
 use core::arch::asm;
 use core::sync::atomic::Ordering;
+use x86::vmx::vmcs::{control, guest, ro};
 
-use sawmill_logic::platform::{CpuIndex, EntryState, Exit, HardwareError, Hpa, Registers, Tsc, VcpuHardware};
-
-use super::fields::{
-    CR4_SHADOW, ENTRY_ERROR_CODE, ENTRY_INSTRUCTION_LENGTH, ENTRY_INTERRUPTION, GUEST_CR0, GUEST_CR4,
-    GUEST_INTERRUPTIBILITY, GUEST_RFLAGS, GUEST_RIP, GUEST_SS_ACCESS, INSTRUCTION_LENGTH, IO_BITMAP_A, IO_BITMAP_B,
-    PRIMARY_CONTROLS,
+use sawmill_logic::platform::{
+    CpuIndex, EntryState, Exit, HardwareError, Hpa, PhysicalMemory, Registers, Tsc, VcpuHardware, is_canonical,
 };
+
 use super::instructions::{self, VmxError};
 use super::setup::{self, Identity};
 use super::switch::{self, State};
 use super::{bitmaps, control_registers, controls, exit, extended_state, system_calls};
-use crate::apic::local;
 use crate::cpu::area::{self, Cpu, ONLY_SELECTED};
-use crate::memory::physical;
+use crate::{MACHINE, apic::local, memory::physical};
 
 /// Frames of a vCPU: VMCS, and switched plus extended state.
 pub const FRAMES: usize = 2;
@@ -71,11 +68,6 @@ pub struct Vcpu {
     cpu: CpuIndex,
 }
 
-/// Whether all upper bits of an address equal bit 47.
-pub fn is_canonical(address: u64) -> bool {
-    (address as i64) << 16 >> 16 == address as i64
-}
-
 impl Vcpu {
     /// Makes a vCPU in two zeroed frames that the kernel set aside for it.
     ///
@@ -86,7 +78,7 @@ impl Vcpu {
         if !physical::is_page(vmcs) || !physical::is_page(state) {
             return Err(HardwareError);
         }
-        physical::write(vmcs, shared.revision.into());
+        MACHINE.write_u64(vmcs, shared.revision.into());
         extended_state::initialize_area(state.0);
         // SAFETY: (1) a frame that the kernel was given, and gave for this; (2) `retire` forgets it.
         let fresh = unsafe { switch::in_frame(state.0) };
@@ -163,7 +155,7 @@ impl Vcpu {
         let own = self.state_frame();
         if self.is_extended_state_loaded && cpu.extended_state_owner.load(Ordering::Relaxed) != own {
             self.is_extended_state_loaded = false;
-            instructions::write(GUEST_CR0, instructions::read(GUEST_CR0) | control_registers::TS);
+            instructions::write(guest::CR0, instructions::read(guest::CR0) | control_registers::TS);
         }
         if self.are_system_calls_loaded && cpu.system_call_owner.load(Ordering::Relaxed) != own {
             system_calls::revoke(self);
@@ -174,9 +166,9 @@ impl Vcpu {
     #[cold]
     #[inline(never)]
     fn fill(&mut self, cpu: &Cpu) -> Result<(), VmxError> {
-        let shared = super::shared().ok_or(VmxError::Invalid)?;
+        let shared = super::shared().ok_or(VmxError::INVALID)?;
         if self.phase == Phase::Retired || !is_canonical(self.entry.rip) {
-            return Err(VmxError::Invalid);
+            return Err(VmxError::INVALID);
         }
         // The frame may have been a VMCS before, on another CPU even: clear it, then make it current.
         cpu.current_vmcs.store(0, Ordering::Relaxed);
@@ -212,9 +204,9 @@ impl Vcpu {
     /// Puts back an event whose delivery the exit interrupted.
     pub(super) fn redeliver(&self, information: u64, error_code: u64) {
         const NMI_UNBLOCKING: u64 = 1 << 12;
-        instructions::write(ENTRY_INTERRUPTION, information & !NMI_UNBLOCKING);
-        instructions::write(ENTRY_ERROR_CODE, error_code);
-        instructions::write(ENTRY_INSTRUCTION_LENGTH, instructions::read(INSTRUCTION_LENGTH));
+        instructions::write(control::VMENTRY_INTERRUPTION_INFO_FIELD, information & !NMI_UNBLOCKING);
+        instructions::write(control::VMENTRY_EXCEPTION_ERR_CODE, error_code);
+        instructions::write(control::VMENTRY_INSTRUCTION_LEN, instructions::read(ro::VMEXIT_INSTRUCTION_LEN));
     }
 
     /// Injects a hardware exception, with error code 0 if it has one.
@@ -223,16 +215,15 @@ impl Vcpu {
         const WITH_ERROR_CODE: u64 = 1 << 11;
         self.select();
         let flag = if has_error_code { WITH_ERROR_CODE } else { 0 };
-        instructions::write(ENTRY_ERROR_CODE, 0);
-        instructions::write(ENTRY_INTERRUPTION, VALID_EXCEPTION | flag | vector);
+        instructions::write(control::VMENTRY_EXCEPTION_ERR_CODE, 0);
+        instructions::write(control::VMENTRY_INTERRUPTION_INFO_FIELD, VALID_EXCEPTION | flag | vector);
     }
 
     #[cold]
     #[inline(never)]
     fn entry_failure(&self, error: VmxError) -> Exit {
-        crate::log!("VM entry of tag {} failed: {}", self.identity.vpid, error.text());
-        let reason = if let VmxError::Failed(number) = error { number } else { 0 };
-        Exit::EntryFailure { reason, qualification: 0 }
+        crate::log!("VM entry of tag {} failed: VM-instruction error {}", self.identity.vpid, error.0);
+        Exit::EntryFailure { reason: error.0, qualification: 0 }
     }
 }
 
@@ -273,30 +264,30 @@ impl VcpuHardware for Vcpu {
     #[inline]
     fn privilege_level(&self) -> u8 {
         self.select();
-        ((instructions::read(GUEST_SS_ACCESS) & PRIVILEGE_LEVEL) >> 5) as u8
+        ((instructions::read(guest::SS_ACCESS_RIGHTS) & PRIVILEGE_LEVEL) >> 5) as u8
     }
 
     #[inline]
     fn rip(&self) -> u64 {
         self.select();
-        instructions::read(GUEST_RIP)
+        instructions::read(guest::RIP)
     }
 
     #[inline]
     fn advance(&mut self) {
         self.select();
-        let rip = instructions::read(GUEST_RIP) + instructions::read(INSTRUCTION_LENGTH);
-        instructions::write(GUEST_RIP, rip);
-        let blocking = instructions::read(GUEST_INTERRUPTIBILITY);
+        let rip = instructions::read(guest::RIP);
+        instructions::write(guest::RIP, rip.wrapping_add(instructions::read(ro::VMEXIT_INSTRUCTION_LEN)));
+        let blocking = instructions::read(guest::INTERRUPTIBILITY_STATE);
         if blocking & BLOCKED_FOR_ONE_INSTRUCTION != 0 {
-            instructions::write(GUEST_INTERRUPTIBILITY, blocking & !BLOCKED_FOR_ONE_INSTRUCTION);
+            instructions::write(guest::INTERRUPTIBILITY_STATE, blocking & !BLOCKED_FOR_ONE_INSTRUCTION);
         }
     }
 
     #[inline(always)]
     fn is_hypercall_privileged(&self) -> bool {
         // Right after an exit its VMCS is current.
-        instructions::read(GUEST_SS_ACCESS) & PRIVILEGE_LEVEL == 0
+        instructions::read(guest::SS_ACCESS_RIGHTS) & PRIVILEGE_LEVEL == 0
     }
 
     #[inline(always)]
@@ -304,22 +295,22 @@ impl VcpuHardware for Vcpu {
         // Blocking by STI or MOV SS may stay for one instruction more: it only matters to an injection, which looks. A
         // guest that puts prefixes before its VMCALL executes their tail, to its own harm.
         const VMCALL_LENGTH: u64 = 3;
-        instructions::write(GUEST_RIP, instructions::read(GUEST_RIP) + VMCALL_LENGTH);
+        instructions::write(guest::RIP, instructions::read(guest::RIP).wrapping_add(VMCALL_LENGTH));
     }
 
     #[inline]
     fn can_take_interrupt(&self) -> bool {
         const VALID: u64 = 1 << 31;
         self.select();
-        instructions::read(GUEST_RFLAGS) & INTERRUPTS_ENABLED != 0
-            && instructions::read(GUEST_INTERRUPTIBILITY) & BLOCKED_FOR_ONE_INSTRUCTION == 0
-            && instructions::read(ENTRY_INTERRUPTION) & VALID == 0
+        instructions::read(guest::RFLAGS) & INTERRUPTS_ENABLED != 0
+            && instructions::read(guest::INTERRUPTIBILITY_STATE) & BLOCKED_FOR_ONE_INSTRUCTION == 0
+            && instructions::read(control::VMENTRY_INTERRUPTION_INFO_FIELD) & VALID == 0
     }
 
     fn inject_interrupt(&mut self, vector: u8) {
         const VALID_EXTERNAL: u64 = 1 << 31;
         self.select();
-        instructions::write(ENTRY_INTERRUPTION, VALID_EXTERNAL | u64::from(vector));
+        instructions::write(control::VMENTRY_INTERRUPTION_INFO_FIELD, VALID_EXTERNAL | u64::from(vector));
     }
 
     fn inject_general_protection(&mut self) {
@@ -337,22 +328,22 @@ impl VcpuHardware for Vcpu {
         if wanted != self.primary_controls {
             self.select();
             self.primary_controls = wanted;
-            instructions::write(PRIMARY_CONTROLS, wanted.into());
+            instructions::write(control::PRIMARY_PROCBASED_EXEC_CONTROLS, wanted.into());
         }
     }
 
     fn cr4(&self) -> u64 {
         self.select();
         let owned = !control_registers::CR4_GUEST;
-        instructions::read(GUEST_CR4) & !owned | instructions::read(CR4_SHADOW) & owned
+        instructions::read(guest::CR4) & !owned | instructions::read(control::CR4_READ_SHADOW) & owned
     }
 
     fn set_port_bitmaps(&mut self, bitmaps: [Hpa; 2]) {
         self.identity.io_bitmaps = bitmaps.map(|Hpa(address)| address);
         if self.phase == Phase::Filled {
             self.select();
-            instructions::write(IO_BITMAP_A, bitmaps[0].0);
-            instructions::write(IO_BITMAP_B, bitmaps[1].0);
+            instructions::write(control::IO_BITMAP_A_ADDR_FULL, bitmaps[0].0);
+            instructions::write(control::IO_BITMAP_B_ADDR_FULL, bitmaps[1].0);
         }
     }
 
