@@ -79,10 +79,15 @@ static int send(struct inode *inode, const struct iattr *attr)
 		return -EIO;
 	}
 	spin_lock(&fi->lock);
-	if (attr->ia_valid & ATTR_MTIME)
-		inode->i_mtime = attr->ia_mtime;
-	if (attr->ia_valid & ATTR_CTIME)
-		inode->i_ctime = attr->ia_ctime;
+	/* As the file system can store them: in whole seconds, until 2038. */
+	if (attr->ia_valid & ATTR_MTIME) {
+		inode->i_mtime.tv_sec = out.attr.mtime;
+		inode->i_mtime.tv_nsec = out.attr.mtimensec;
+	}
+	if (attr->ia_valid & ATTR_CTIME) {
+		inode->i_ctime.tv_sec = out.attr.ctime;
+		inode->i_ctime.tv_nsec = out.attr.ctimensec;
+	}
 	fuse_change_attributes_common(inode, &out.attr, fi->i_time,
 				      fuse_get_cache_mask(inode));
 	spin_unlock(&fi->lock);

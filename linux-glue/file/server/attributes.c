@@ -116,15 +116,17 @@ static void to_iattr(const struct fuse_setattr_in *in, struct iattr *attr)
 		if (!(in->valid & FATTR_MTIME_NOW))
 			attr->ia_valid |= ATTR_MTIME_SET;
 	}
-	if (in->valid & FATTR_CTIME)
+	/* Every change is one of the inode, as in the callers of notify_change() in the VFS. */
+	if (attr->ia_valid || (in->valid & FATTR_CTIME))
 		attr->ia_valid |= ATTR_CTIME;
 }
 
+/* Only regular files' times of change come from the client. */
 static bool is_only_times(const struct fuse_setattr_in *in)
 {
 	u32 valid = in->valid & ~(FATTR_FH | FATTR_LOCKOWNER);
 
-	return valid && !(valid & ~(FATTR_MTIME | FATTR_CTIME));
+	return (valid & FATTR_CTIME) && !(valid & ~(FATTR_MTIME | FATTR_CTIME));
 }
 
 int operate_setattr(struct request *request)
