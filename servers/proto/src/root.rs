@@ -16,6 +16,7 @@ pub const ROOT_LOOKUP_NAME: u64 = 3;
 /// w1 = pages, w2 = GPA. Allocates memory on the caller's quota and maps it there. Reply: w0 = Region selector.
 pub const ROOT_REGION_ALLOCATE: u64 = 4;
 /// w1, w2 = service name. Connects the caller with a server that was started again: the selectors and regions of
-/// the information page are good again, the control region keeps its contents. `PEER_DEAD` while there is no server.
+/// the information page are good again, the control region keeps its contents. `BUSY` while the server is on its way,
+/// `PEER_DEAD` if it stays dead.
 /// A connection without a control region is connected again without being asked for.
 pub const ROOT_RECONNECT: u64 = 5;

@@ -54,11 +54,12 @@ fn reconnect(root: &mut Root, index: usize, service: &[u8]) -> Result<u64, Statu
     let is_own = |it: &&Connection| usize::from(it.client) == index && it.service.as_str() == name;
     let found = root.system.connections.iter().position(|it| is_own(&it)).ok_or(Status::BadArgument)?;
     let server = usize::from(root.system.connections[found].server);
-    if root.partitions[server].state != State::Ready {
-        return Err(Status::PeerDead);
-    }
-    if root.links[found].portal != NULL {
-        return Err(Status::Busy);
+    match root.partitions[server].state {
+        State::Dead => return Err(Status::PeerDead),
+        State::New | State::Started => return Err(Status::Busy),
+        // Its death may be known to its client before it is known here.
+        State::Ready if root.links[found].portal != NULL => return Err(Status::Busy),
+        State::Ready => {}
     }
     connect::wire(root, found).map_err(|failure| {
         println!("{failure}");
