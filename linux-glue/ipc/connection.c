@@ -11,8 +11,10 @@
 #include <linux/init.h>
 #include <linux/io.h>
 #include <linux/printk.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 
 #include "ipc.h"
 
@@ -21,6 +23,12 @@ static struct sawmill_connection *connections[HV_CONNECTIONS_MAX];
 
 /* Deaths of the other end before this end came to be. */
 static u64 earlier_deaths[HV_CONNECTIONS_MAX];
+
+/* Takes server ends away whose client died; see remove_dead(). */
+static void remove_dead(struct work_struct *work);
+static DECLARE_DELAYED_WORK(removal, remove_dead);
+#define REMOVAL_RETRY	msecs_to_jiffies(20)
+#define NO_BADGE	(~0ULL)
 
 static const struct hv_connection *
 info_of(const struct sawmill_connection *connection)
@@ -72,8 +80,39 @@ static void event_signal(struct sawmill_connection *connection)
 		sawmill_connection_dead(connection);
 }
 
+static int portal_revive(struct sawmill_connection *connection)
+{
+	const struct hv_connection *info = info_of(connection);
+	struct sawmill_connection *root =
+		sawmill_connection_find(ROOT_SERVICE, SAWMILL_ROLE_CLIENT);
+	u64 words[HV_WORDS] = { ROOT_RECONNECT };
+	u64 selector;
+
+	if (!root)
+		return -EPIPE;
+	BUILD_BUG_ON(HV_NAME_MAX != 2 * sizeof(u64));
+	memcpy(&words[1], info->service, HV_NAME_MAX);
+	selector = info_of(root)->portal_selector;
+	switch (hv_ipc(HV_PORTAL_CALL, &selector, words)) {
+	case HV_STATUS_OK:
+		break;
+	case HV_STATUS_BUSY:
+	case HV_STATUS_TIMEOUT:
+		return -EAGAIN;
+	default:
+		return -EPIPE;
+	}
+	/* A death from here on shows in the count, or in the next call. */
+	WRITE_ONCE(earlier_deaths[info - sawmill_info->connections],
+		   READ_ONCE(info->peer_deaths));
+	smp_mb();
+	WRITE_ONCE(connection->is_dead, false);
+	return 0;
+}
+
 static const struct sawmill_carrier portal_carrier = {
 	.call = portal_call,
+	.revive = portal_revive,
 	.signal = event_signal,
 	.reply = sawmill_server_reply,
 };
@@ -88,8 +127,11 @@ static void event_arrived(void *data)
 	/* Root counts, then signals. */
 	if (READ_ONCE(info->peer_deaths) !=
 	    earlier_deaths[info - sawmill_info->connections]) {
-		if (!sawmill_connection_is_dead(connection))
+		if (!sawmill_connection_is_dead(connection)) {
 			sawmill_connection_dead(connection);
+			if (connection->role == SAWMILL_ROLE_SERVER)
+				schedule_delayed_work(&removal, 0);
+		}
 		return;
 	}
 
@@ -161,6 +203,35 @@ struct sawmill_connection *sawmill_connection_by_badge(u64 badge)
 			return connection;
 	}
 	return NULL;
+}
+
+/*
+ * What a dead client held is given back. First nobody finds the connection
+ * any more: sawmill_connection_by_badge() is called with interrupts off, which
+ * is what synchronize_rcu() waits for. Then the last worker lets it go.
+ */
+static void remove_dead(struct work_struct *work)
+{
+	unsigned int i;
+
+	for (i = 0; i < HV_CONNECTIONS_MAX; i++) {
+		struct sawmill_connection *connection = connections[i];
+
+		if (!connection || connection->role != SAWMILL_ROLE_SERVER ||
+		    !sawmill_connection_is_dead(connection))
+			continue;
+		connection->badge = NO_BADGE;
+		synchronize_rcu();
+		if (atomic_read(&connection->holders)) {
+			schedule_delayed_work(&removal, REMOVAL_RETRY);
+			continue;
+		}
+		connections[i] = NULL;
+		sawmill_connection_remove(connection);
+		/* Kept: an event of it may still be under way. */
+		pr_info("sawmill: the client of %s is gone\n",
+			connection->name);
+	}
 }
 
 void sawmill_report_ready(void)

@@ -10,6 +10,7 @@
 /* Requests to root, over the connection of this name (servers/proto/root.rs). */
 #define ROOT_SERVICE		"root"
 #define ROOT_REPORT_READY	1
+#define ROOT_RECONNECT		5
 
 struct sawmill_connection *sawmill_connection_by_badge(u64 badge);
 

@@ -60,6 +60,7 @@ struct worker {
 	struct preempt_notifier notifier;
 	struct list_head parked;
 	struct server_call *call;	/* current, or a spare one */
+	struct sawmill_connection *held;	/* of the last call, or NULL */
 	u64 reply[HV_WORDS];		/* while the call is READY, or late */
 	bool is_late;			/* the reply reached nobody */
 	unsigned int fruitless;
@@ -173,6 +174,19 @@ static bool wake_worker(struct server_cpu *cpu)
 	return true;
 }
 
+/* A connection is not taken away while a worker may use its last call. */
+static void hold(struct worker *worker, struct sawmill_connection *connection)
+{
+	if (worker->held == connection)
+		return;
+	if (connection)
+		atomic_inc(&connection->holders);
+	if (worker->held)
+		atomic_dec(&worker->held->holders);
+	worker->held = connection;
+}
+
+/* Interrupts are off. */
 static void load_call(struct worker *worker, u64 badge,
 		      const u64 words[HV_WORDS], enum call_state state)
 {
@@ -180,6 +194,7 @@ static void load_call(struct worker *worker, u64 badge,
 
 	call->worker = worker;
 	call->call.connection = sawmill_connection_by_badge(badge);
+	hold(worker, call->call.connection);
 	memcpy(call->call.in, words, sizeof(call->call.in));
 	atomic_set(&call->users, 2);
 	atomic_set(&call->state, state);
@@ -262,6 +277,7 @@ static void receive_call(struct worker *worker)
 			local_irq_enable();
 			continue;
 		}
+		hold(worker, NULL);
 		/* Last parked, first woken: its caches are warm. */
 		list_add(&worker->parked, &cpu->parked);
 		__set_current_state(TASK_IDLE);

@@ -18,6 +18,7 @@
 #ifndef _SAWMILL_CARRIER_H
 #define _SAWMILL_CARRIER_H
 
+#include <linux/atomic.h>
 #include <linux/types.h>
 #include <linux/list.h>
 #include <linux/compiler.h>
@@ -51,6 +52,17 @@ struct sawmill_carrier {
 		    const u64 in[SAWMILL_CALL_WORDS],
 		    u64 out[SAWMILL_CALL_WORDS]);
 
+	/*
+	 * Client, optional: connects a dead connection with the server that
+	 * was started in place of the dead one; nobody is in ->call. The
+	 * control area and the pool keep their contents.
+	 *
+	 *  0        the connection lives again;
+	 *  -EAGAIN  the server is on its way: ask again;
+	 *  -EPIPE   there will be none.
+	 */
+	int (*revive)(struct sawmill_connection *connection);
+
 	/* Either role: raises the peer's event. Any context, never sleeps. */
 	void (*signal)(struct sawmill_connection *connection);
 
@@ -80,10 +92,11 @@ struct sawmill_connection {
 	size_t pool_size;
 	const struct sawmill_carrier *carrier;
 	void *carrier_private;
+	atomic_t holders;		/* threads of the carrier that use it */
 
 	/* Owned by the registry and by the user of the connection. */
 	struct list_head node;
-	bool is_dead;			/* set once by sawmill_connection_dead() */
+	bool is_dead;			/* see sawmill_connection_dead() */
 	bool is_attached;		/* server: ->attach has succeeded */
 	const struct sawmill_service *service;
 	void *user;			/* state of the client or of the service */
@@ -147,6 +160,13 @@ static inline void
 sawmill_connection_signal(struct sawmill_connection *connection)
 {
 	connection->carrier->signal(connection);
+}
+
+static inline int sawmill_connection_revive(struct sawmill_connection *connection)
+{
+	if (!connection->carrier->revive)
+		return -EPIPE;
+	return connection->carrier->revive(connection);
 }
 
 /* Returns true if the answer went out with the call, false if it is late. */
