@@ -25,6 +25,12 @@ enum slot_state {
 	SLOT_DONE,	/* answered through the ring */
 };
 
+enum session {
+	SESSION_LIVE,
+	SESSION_BROKEN,	/* the server died; recovery.c waits for the next */
+	SESSION_GONE,	/* there will be none */
+};
+
 struct slot {
 	enum slot_state state;
 	struct sawmill_file_completion answer;
@@ -42,12 +48,16 @@ struct sawmill_file_client {
 
 	/* Irq-safe, innermost. Protects everything up to background_lock. */
 	spinlock_t lock;
+	enum session session;
+	struct super_block *sb;		/* while it is mounted */
 	u64 free_slots;
 	DECLARE_BITMAP(bounce_used, BOUNCE_PAGES_MAX);
 	struct slot slots[SAWMILL_FILE_SLOTS];
 	u32 ring_taken;
 	unsigned int sleepers;
-	wait_queue_head_t room;		/* a slot or bounce pages came free */
+	wait_queue_head_t room;	/* a slot or bounce pages free, or ->session */
+	unsigned int deaths;		/* of servers */
+	struct work_struct recovery;
 
 	/* Taken under FUSE's bg_lock and inode locks. */
 	spinlock_t background_lock;
@@ -58,7 +68,10 @@ struct sawmill_file_client {
 	bool is_mounted;		/* under the mount mutex */
 };
 
-/* slots.c: a slot (or bounce pages) may be waited for; -EIO: peer dead. */
+/*
+ * slots.c: a slot (or bounce pages) may be waited for; -EIO: peer dead. While
+ * the server is being replaced, a slot is waited for, bounce pages are not.
+ */
 int sawmill_file_get_slot(struct sawmill_file_client *client,
 			  unsigned int *slot);
 void sawmill_file_put_slot(struct sawmill_file_client *client,
@@ -69,10 +82,20 @@ int sawmill_file_get_bounce(struct sawmill_file_client *client,
 			    unsigned int count, unsigned int *first);
 void sawmill_file_put_bounce(struct sawmill_file_client *client,
 			     unsigned int first, unsigned int count);
-void sawmill_file_call(struct sawmill_file_client *client, unsigned int slot,
+/* False: the server died before it answered; the error is -EIO. */
+bool sawmill_file_call(struct sawmill_file_client *client, unsigned int slot,
 		       const u64 in[SAWMILL_CALL_WORDS],
 		       struct sawmill_file_completion *answer);
+/* False, and a slot is not to be waited for: no server now. */
+static inline bool sawmill_file_is_live(const struct sawmill_file_client *client)
+{
+	return READ_ONCE(client->session) == SESSION_LIVE;
+}
 void sawmill_file_event(struct sawmill_connection *connection);
+
+/* recovery.c: carries on with the server's successor. */
+void sawmill_file_recover(struct work_struct *work);
+extern struct workqueue_struct *sawmill_file_recovery;
 
 /* transport.c */
 extern const struct fuse_iqueue_ops sawmill_file_queue_ops;
@@ -83,8 +106,9 @@ sawmill_file_client_create(struct sawmill_connection *connection);
 /* Serves background requests queued so far; process context, no locks. */
 void sawmill_file_drain(struct sawmill_file_client *client);
 
-/* Bit of fuse_inode::state, beyond FUSE's own: no security.capability. */
-#define SAWMILL_I_NO_CAPABILITY	30
+/* Bits of fuse_inode::state, beyond FUSE's own. */
+#define SAWMILL_I_NO_CAPABILITY	30	/* no security.capability */
+#define SAWMILL_I_UNSTABLE	31	/* written back, not yet FSYNCed */
 
 /* inode.c: replaces the operations of a new inode; see fuse_conn::init_inode. */
 void sawmill_file_init_inode(struct inode *inode);

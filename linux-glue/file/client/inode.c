@@ -23,6 +23,7 @@ static struct inode_operations inode_operations;
 static struct address_space_operations file_aops;
 static struct super_operations super_operations;
 static const struct inode_operations *fuse_inode;
+static const struct file_operations *fuse_file;
 static const struct address_space_operations *fuse_aops;
 static const struct super_operations *fuse_super_operations;
 static const struct dentry_operations *entry_operations;
@@ -36,6 +37,33 @@ static int release_file(struct inode *inode, struct file *file)
 {
 	fuse_release_common(file, false);
 	return 0;
+}
+
+/*
+ * A server that dies takes what it had not put on the disk along; then pages
+ * are dirty again (recovery.c) and the whole has to be done again.
+ */
+static int sync_file(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct inode *inode = file_inode(file);
+	struct sawmill_file_client *client = get_fuse_conn(inode)->iq.priv;
+	struct fuse_inode *fi = get_fuse_inode(inode);
+	bool is_whole = start == 0 && end == LLONG_MAX;
+	unsigned int deaths;
+	int error;
+
+	do {
+		deaths = READ_ONCE(client->deaths);
+		error = file_write_and_wait_range(file, start, end);
+		if (error)
+			break;
+		if (is_whole)
+			clear_bit(SAWMILL_I_UNSTABLE, &fi->state);
+		error = fuse_file->fsync(file, start, end, datasync);
+		if (error || deaths != READ_ONCE(client->deaths))
+			set_bit(SAWMILL_I_UNSTABLE, &fi->state);
+	} while (!error && deaths != READ_ONCE(client->deaths));
+	return error;
 }
 
 static int read_folio(struct file *file, struct folio *folio)
@@ -69,7 +97,9 @@ static void copy_file_tables(const struct inode *inode)
 	inode_operations = *fuse_inode;
 	inode_operations.setattr = set_attributes;
 
-	file_operations = *inode->i_fop;
+	fuse_file = inode->i_fop;
+	file_operations = *fuse_file;
+	file_operations.fsync = sync_file;
 	file_operations.flush = NULL;
 	file_operations.release = release_file;
 	file_operations.mmap = generic_file_mmap;
@@ -197,6 +227,22 @@ static void evict_inode(struct inode *inode)
 	fuse_super_operations->evict_inode(inode);
 }
 
+/* Under s_umount. As sync_file(). */
+static int sync_super(struct super_block *sb, int wait)
+{
+	struct sawmill_file_client *client = get_fuse_conn_super(sb)->iq.priv;
+	unsigned int deaths;
+	int error;
+
+	for (;;) {
+		deaths = READ_ONCE(client->deaths);
+		error = fuse_super_operations->sync_fs(sb, wait);
+		if (error || !wait || deaths == READ_ONCE(client->deaths))
+			return error;
+		sync_inodes_sb(sb);
+	}
+}
+
 void sawmill_file_init_super(struct super_block *sb)
 {
 	mutex_lock(&tables_mutex);
@@ -205,6 +251,7 @@ void sawmill_file_init_super(struct super_block *sb)
 		super_operations = *sb->s_op;
 		super_operations.drop_inode = generic_drop_inode;
 		super_operations.evict_inode = evict_inode;
+		super_operations.sync_fs = sync_super;
 		entry_operations = sawmill_file_dentry_operations(sb->s_d_op);
 		xattr_handlers[3] = fuse_xattr_handlers[0];
 	}

@@ -37,6 +37,14 @@ static void set_connection_limits(struct fuse_conn *fc)
 	fc->no_copy_file_range = 1;
 }
 
+static void set_super(struct sawmill_file_client *client,
+		      struct super_block *sb)
+{
+	spin_lock_irq(&client->lock);
+	client->sb = sb;
+	spin_unlock_irq(&client->lock);
+}
+
 static int fill_super(struct super_block *sb, struct sawmill_file_client *client)
 {
 	struct fuse_mount *fm = get_fuse_mount_super(sb);
@@ -67,6 +75,7 @@ static int fill_super(struct super_block *sb, struct sawmill_file_client *client
 	}
 	sawmill_file_init_xattrs(sb);
 	client->is_mounted = true;
+	set_super(client, sb);
 	return 0;
 }
 
@@ -148,6 +157,9 @@ static void kill_super(struct super_block *sb)
 	struct sawmill_file_client *client = fm->fc->iq.priv;
 	bool is_last = false;
 
+	/* Nobody can take a reference any more. */
+	if (client->sb == sb)
+		set_super(client, NULL);
 	if (sb->s_root) {
 		is_last = fuse_mount_remove(fm);
 		if (is_last) {

@@ -56,8 +56,18 @@ void sawmill_file_event(struct sawmill_connection *connection)
 	spin_lock_irqsave(&client->lock, flags);
 	take_completions(client);
 	if (sawmill_connection_is_dead(connection)) {
-		for (i = 0; i < SAWMILL_FILE_SLOTS; i++)
+		if (client->session == SESSION_LIVE) {
+			client->session = SESSION_BROKEN;
+			client->deaths++;
+			queue_work(sawmill_file_recovery, &client->recovery);
+		}
+		for (i = 0; i < SAWMILL_FILE_SLOTS; i++) {
+			if (client->slots[i].state == SLOT_ABANDONED) {
+				client->slots[i].state = SLOT_FREE;
+				client->free_slots |= BIT_ULL(i);
+			}
 			wake_up(&client->slots[i].wait);
+		}
 		wake_up_all(&client->room);
 	}
 	spin_unlock_irqrestore(&client->lock, flags);
@@ -69,7 +79,7 @@ static bool try_get_slot(struct sawmill_file_client *client, unsigned int *slot)
 	bool found;
 
 	spin_lock_irqsave(&client->lock, flags);
-	found = client->free_slots;
+	found = client->free_slots && client->session == SESSION_LIVE;
 	if (found) {
 		*slot = __ffs64(client->free_slots);
 		client->free_slots &= ~BIT_ULL(*slot);
@@ -85,11 +95,12 @@ int sawmill_file_get_slot(struct sawmill_file_client *client,
 	if (likely(try_get_slot(client, slot)))
 		return 0;
 	/* Abandoned slots (forgets) come back through the ring. */
-	while (!sawmill_connection_is_dead(client->connection)) {
+	while (READ_ONCE(client->session) != SESSION_GONE) {
 		unsigned long flags;
 
 		spin_lock_irqsave(&client->lock, flags);
-		take_completions(client);
+		if (client->session == SESSION_LIVE)
+			take_completions(client);
 		spin_unlock_irqrestore(&client->lock, flags);
 		if (wait_event_timeout(client->room, try_get_slot(client, slot),
 				       msecs_to_jiffies(10)))
@@ -179,7 +190,7 @@ static void wait_for_answer(struct sawmill_file_client *client,
 }
 
 /* Calls; leaves the answer in @answer. */
-void sawmill_file_call(struct sawmill_file_client *client, unsigned int index,
+bool sawmill_file_call(struct sawmill_file_client *client, unsigned int index,
 		       const u64 in[SAWMILL_CALL_WORDS],
 		       struct sawmill_file_completion *answer)
 {
@@ -196,14 +207,16 @@ void sawmill_file_call(struct sawmill_file_client *client, unsigned int index,
 		answer->error = (s32)out[0];
 		answer->out_size = (u32)out[1];
 		answer->data_size = (u32)out[2];
-		return;
+		return true;
 	}
 	answer->error = -EIO;
 	if (result != -EINPROGRESS)
-		return;
+		return result != -EPIPE;
 	wait_for_answer(client, slot);
-	if (slot->state == SLOT_DONE)
-		*answer = slot->answer;
+	if (slot->state != SLOT_DONE)
+		return false;
+	*answer = slot->answer;
+	return true;
 }
 
 /* After a call that nobody waits for was answered PENDING. */
@@ -213,7 +226,8 @@ void sawmill_file_abandon_slot(struct sawmill_file_client *client,
 	unsigned long flags;
 
 	spin_lock_irqsave(&client->lock, flags);
-	if (client->slots[slot].state == SLOT_DONE) {
+	if (client->slots[slot].state == SLOT_DONE ||
+	    client->session != SESSION_LIVE) {
 		client->slots[slot].state = SLOT_FREE;
 		client->free_slots |= BIT_ULL(slot);
 	} else {

@@ -19,6 +19,8 @@
 #include "client.h"
 
 #define PAGES_PER_BOUNCE_ROUND	32
+/* How often a request is sent again to servers that die of it. */
+#define REPEATS_MAX		2
 
 /* Calls by opcode, for people and tests; a lost count does not matter. */
 static unsigned long calls[FUSE_TMPFILE + 1];
@@ -46,6 +48,7 @@ struct round {
 	unsigned int size;	/* data bytes of this round */
 	unsigned int bounce_first;
 	unsigned int bounce_count;
+	bool is_lost;		/* its server died */
 	struct sawmill_file_completion answer;
 };
 
@@ -214,6 +217,30 @@ static bool is_divisible(const struct fuse_req *req)
 	return req->in.h.opcode == FUSE_READ || req->in.h.opcode == FUSE_WRITE;
 }
 
+/* The same if done twice, and the same if done by two servers. */
+static bool may_repeat(const struct fuse_req *req)
+{
+	switch (req->in.h.opcode) {
+	case FUSE_LOOKUP:
+	case FUSE_GETATTR:
+	case FUSE_SETATTR:
+	case FUSE_READLINK:
+	case FUSE_READ:
+	case FUSE_WRITE:
+	case FUSE_READDIR:
+	case FUSE_READDIRPLUS:
+	case FUSE_STATFS:
+	case FUSE_GETXATTR:
+	case FUSE_LISTXATTR:
+	/* What was written before is taken care of in inode.c. */
+	case FUSE_FSYNC:
+	case FUSE_SYNCFS:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Runs one round; the answer is in round->answer, its data in its place. */
 static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
 		     const struct span *span, struct round *round,
@@ -224,6 +251,7 @@ static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
 	u8 *shared_in;
 	int error;
 
+	round->is_lost = false;
 	error = sawmill_file_get_slot(client, &round->slot);
 	if (error)
 		return error;
@@ -231,8 +259,10 @@ static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
 		round->bounce_count = round->page_count;
 		error = sawmill_file_get_bounce(client, round->bounce_count,
 						&round->bounce_first);
-		if (error)
+		if (error) {
+			round->is_lost = error == -EIO;
 			goto out;
+		}
 		if (span->flags == SAWMILL_FILE_DATA_IN)
 			copy_bounce(client, span, round, round->size);
 	}
@@ -245,7 +275,8 @@ static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
 	in[0] = round->slot | (u64)span->flags << 32;
 	in[1] = in_size | (u64)out_size << 32;
 	in[2] = (span->flags ? round->page_count : 0) | (u64)round->size << 32;
-	sawmill_file_call(client, round->slot, in, &round->answer);
+	round->is_lost = !sawmill_file_call(client, round->slot, in,
+					    &round->answer);
 
 	error = round->answer.error;
 	if (error > 0 || error < -MAX_ERRNO)
@@ -322,7 +353,7 @@ static int carry(struct sawmill_file_client *client, struct fuse_req *req)
 	unsigned int in_size, out_size;
 	struct round round = {};
 	struct span span;
-	unsigned int got;
+	unsigned int repeats = 0, got;
 	int error;
 
 	error = describe_span(client, req, &span, &in_size, &out_size);
@@ -341,7 +372,11 @@ static int carry(struct sawmill_file_client *client, struct fuse_req *req)
 				round.size +=
 				    span.descs[round.first_page + got].length;
 		}
-		error = run_round(client, req, &span, &round, in_size, out_size);
+		do {
+			error = run_round(client, req, &span, &round, in_size,
+					  out_size);
+		} while (error && round.is_lost && may_repeat(req) &&
+			 repeats++ < REPEATS_MAX);
 		if (error) {
 			/* What earlier rounds did counts, as for write(2). */
 			if (!round.done)
@@ -451,7 +486,9 @@ __releases(fiq->lock)
 	spin_unlock(&fiq->lock);
 	kfree(link);
 	calls[FUSE_FORGET]++;
-	if (sawmill_file_get_slot(client, &slot))
+	/* A new server does not know what is to be forgotten. */
+	if (!sawmill_file_is_live(client) ||
+	    sawmill_file_get_slot(client, &slot))
 		return;
 	memcpy(client->shared_slots[slot].in, &message, sizeof(message));
 	in[0] = slot;
@@ -510,6 +547,7 @@ sawmill_file_client_create(struct sawmill_connection *connection)
 	spin_lock_init(&client->background_lock);
 	INIT_LIST_HEAD(&client->background);
 	INIT_WORK(&client->background_work, drain_work);
+	INIT_WORK(&client->recovery, sawmill_file_recover);
 	client->header->version = SAWMILL_FILE_VERSION;
 	client->ring_taken = READ_ONCE(client->header->head);
 	connection->user = client;

@@ -4,8 +4,8 @@
  *
  * Linux's FUSE copies each dirty page to a temporary one, since a daemon in
  * user space may never answer and PG_writeback would then block anyone who
- * reclaims or syncs. Here the transport answers every request within a second
- * of the server's death, so pages are under write-back while the server has
+ * reclaims or syncs. Here the transport answers every request when the server
+ * has died or its successor has it (recovery.c), so pages are under write-back while the server has
  * them, like those of a file system on a disk.
  *
  * fi->writectr is kept as in fs/fuse: a truncation holds writes off with
@@ -78,6 +78,9 @@ static int send_write(struct batch *batch, loff_t offset, unsigned int size)
 
 	if (!error && out.size != size)
 		error = -EIO;
+	if (!error)
+		set_bit(SAWMILL_I_UNSTABLE,
+			&get_fuse_inode(batch->inode)->state);
 	/* The server may have allocated: it says how much there is now. */
 	if (!error)
 		batch->inode->i_blocks = out.padding;

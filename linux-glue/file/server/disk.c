@@ -66,8 +66,21 @@ static int set_writable(bool is_writable)
 	return error;
 }
 
-/* A client begins (INIT). */
-int disk_begin(void)
+static int begin_writing(bool is_resumed)
+{
+	if (is_resumed && !is_read_only) {
+		int error = disk_reconcile(mount->mnt_sb);
+
+		if (error == -EROFS)
+			is_read_only = true;
+		else if (error)
+			return error;
+	}
+	return set_writable(true);
+}
+
+/* A client begins (INIT), perhaps with what it knows from a dead server. */
+int disk_begin(bool is_resumed)
 {
 	int error = 0;
 
@@ -75,7 +88,7 @@ int disk_begin(void)
 	if (!mount)
 		error = mount_error;
 	else if (!users)
-		error = set_writable(true);
+		error = begin_writing(is_resumed);
 	if (!error)
 		users++;
 	mutex_unlock(&disk_mutex);

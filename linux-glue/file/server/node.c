@@ -12,6 +12,7 @@
  * Lock: xa_lock of the table (spinlock, innermost): entries, node->lookups,
  * node->is_kept, counts. Readers go without it, by RCU and node->count.
  */
+#include <linux/exportfs.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
@@ -159,6 +160,35 @@ static int restore(struct server_client *client, u64 id)
 	return 0;
 }
 
+static int accept_any(void *context, struct dentry *dentry)
+{
+	return 1;
+}
+
+/*
+ * Makes a node for what the client knows from an earlier server: by number,
+ * like a file handle of NFS; a directory gets its place in the tree. Whether
+ * a number still means the same file, the client sees by the generation when
+ * it next meets the name.
+ */
+static int adopt(struct server_client *client, u64 id)
+{
+	struct fid handle = { .i32.ino = id };
+	struct dentry *dentry;
+	u64 found;
+	int error;
+
+	if (id != (u32)id)
+		return -ESTALE;
+	dentry = exportfs_decode_fh(disk_mount(), &handle, 2, FILEID_INO32_GEN,
+				    accept_any, NULL);
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	error = node_look_up(client, dentry, &found);
+	dput(dentry);
+	return error ?: found == id ? 0 : -ESTALE;
+}
+
 struct node *node_get(struct server_client *client, u64 id)
 {
 	struct node *node;
@@ -176,11 +206,11 @@ struct node *node_get(struct server_client *client, u64 id)
 			return node;
 		}
 		rcu_read_unlock();
-		if (!entry)
+		if (!entry && (!client->is_resumed || adopt(client, id)))
 			return NULL;
 		/* A node on its way out (the entry changes at once), or... */
 		if (!xa_is_value(entry))
-			cpu_relax();
+			cpu_relax();	/* or one that was just adopted */
 		else if (restore(client, id))
 			return NULL;
 	}
@@ -195,6 +225,7 @@ int node_keep(struct server_client *client, struct dentry *dentry)
 	u64 id = id_of(d_inode(dentry));
 	struct node *fresh;
 	void *entry;
+	int error;
 
 	for (;;) {
 		xa_lock(&client->nodes);
@@ -202,6 +233,12 @@ int node_keep(struct server_client *client, struct dentry *dentry)
 		if (entry && !xa_is_value(entry))
 			((struct node *)entry)->is_kept = true;
 		xa_unlock(&client->nodes);
+		if (!entry && client->is_resumed) {
+			error = node_look_up(client, dentry, &id);
+			if (error)
+				return error;
+			continue;
+		}
 		if (!xa_is_value(entry))
 			return 0;
 		fresh = create_node(dentry);

@@ -53,6 +53,7 @@ struct server_client {
 	unsigned long reduce_hand;		/* likewise */
 	struct mutex mutex;
 	bool is_initialized;			/* INIT seen, DESTROY not */
+	bool is_resumed;	/* it knows nodes from an earlier server */
 	spinlock_t ring_lock;
 	u32 ring_head;			/* under ring_lock; the shared one follows */
 };
@@ -90,8 +91,11 @@ void pool_detach(struct server_client *client);
 
 /* disk.c */
 struct vfsmount *disk_mount(void);	/* or ERR_PTR */
-int disk_begin(void);
+int disk_begin(bool is_resumed);
 void disk_end(void);
+
+/* reconcile.c: before the disk of a server that died becomes writable */
+int disk_reconcile(struct super_block *sb);
 
 /* node.c */
 int node_table_create(struct server_client *client);

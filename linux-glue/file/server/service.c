@@ -104,6 +104,7 @@ static int operate_init(struct request *request)
 	const struct fuse_init_in *in =
 		take_arg(request, offsetofend(struct fuse_init_in, flags));
 	struct server_client *client = request->client;
+	const u32 *flags2 = in ? take_arg(request, sizeof(*flags2)) : NULL;
 	struct fuse_init_out *out;
 	u64 flags = FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS |
 		    FUSE_READDIRPLUS_AUTO | FUSE_WRITEBACK_CACHE |
@@ -121,7 +122,9 @@ static int operate_init(struct request *request)
 	mutex_lock(&client->mutex);
 	/* A client that restarted: what it held is void. */
 	end_client(client);
-	error = disk_begin();
+	client->is_resumed = flags2 && (in->flags & FUSE_INIT_EXT) &&
+			     (*flags2 & SAWMILL_FILE_INIT_RESUME);
+	error = disk_begin(client->is_resumed);
 	if (!error) {
 		error = node_table_create(client);
 		if (error)

@@ -41,6 +41,12 @@
 	(SAWMILL_FILE_BOUNCE_OFFSET + 32 * SAWMILL_FILE_PAGE)
 #define SAWMILL_FILE_PAGES_MAX		256	/* data pages of one request */
 
+/*
+ * In flags2 of INIT, beyond FUSE's own: the client goes on with what it knows
+ * of this file system from a server that died. Its node ids are inode numbers.
+ */
+#define SAWMILL_FILE_INIT_RESUME	0x80000000u
+
 /* Flags of word 0. */
 #define SAWMILL_FILE_DATA_IN		0x1	/* segments hold data to the server */
 #define SAWMILL_FILE_DATA_OUT		0x2	/* segments receive data */

@@ -30,6 +30,8 @@ pub const RING: usize = 128;
 pub const DATA_IN: u32 = 1;
 /// Flag of word 0: segments receive data.
 pub const DATA_OUT: u32 = 2;
+/// In `flags2` of INIT: the client goes on with what it knows from a server that died.
+pub const INIT_RESUME: u32 = 0x8000_0000;
 /// In a segment's page: of the control area, not of the pool.
 pub const SEGMENT_CONTROL: u32 = 0x8000_0000;
 
@@ -159,6 +161,7 @@ mod tests {
         assert_eq!(define("DATA_IN"), std::format!("{DATA_IN:#x}"));
         assert_eq!(define("DATA_OUT"), std::format!("{DATA_OUT:#x}"));
         assert_eq!(define("SEGMENT_CONTROL"), std::format!("{SEGMENT_CONTROL:#x}u"));
+        assert_eq!(define("INIT_RESUME"), std::format!("{INIT_RESUME:#x}u"));
         assert_eq!(define("SLOTS_OFFSET"), "SAWMILL_FILE_PAGE");
         assert_eq!(define("CONTROL_MIN"), "(SAWMILL_FILE_BOUNCE_OFFSET + 32 * SAWMILL_FILE_PAGE)");
     }
