@@ -7,6 +7,7 @@ mod boots;
 mod measure;
 mod refusals;
 mod release_image;
+mod restart;
 mod source;
 mod support;
 
@@ -47,8 +48,8 @@ pub fn run(options: &Options) -> Result<bool> {
     let is_wanted =
         |case: &&Case| options.filters.is_empty() || options.filters.iter().any(|filter| case.name.contains(filter));
     let source: Vec<&Case> = source::CASES.iter().filter(is_wanted).collect();
-    let boots: Vec<&Case> =
-        refusals::CASES.iter().chain(release_image::CASES).chain(boots::CASES).filter(is_wanted).collect();
+    let machines = [refusals::CASES, release_image::CASES, boots::CASES, restart::CASES];
+    let boots: Vec<&Case> = machines.into_iter().flatten().filter(is_wanted).collect();
     if options.list {
         for case in source.iter().chain(&boots) {
             println!("{}", case.name);

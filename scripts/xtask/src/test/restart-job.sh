@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Uses files while their server dies and comes back. An operation that was under way may fail; nothing else may.
+cd /root || exit 90
+fail() { echo "FAILED: $*"; exit 91; }
+
+seq 1 20000 > old
+mkdir made
+: > lines
+sync
+sum=$(md5sum < old)
+exec 3< old 4>> lines
+errors=0
+kept=0
+number=0
+while [ $number -lt 40 ]; do
+    number=$((number + 1))
+    # Opened before: written through the descriptor, by the cache.
+    if echo "line $number" >&4; then kept=$((kept + 1)); else errors=$((errors + 1)); fi
+    # What the cache does not have comes from the server.
+    echo 3 > /proc/sys/vm/drop_caches
+    read -r found < old || errors=$((errors + 1))
+    # Under way when the server died, perhaps.
+    echo "$number" > made/$number || errors=$((errors + 1))
+    [ $((number % 8)) -ne 0 ] || sync
+    sleep 0.1
+done
+[ $errors -le 2 ] || fail "$errors errors"
+[ "$(md5sum <&3)" = "$sum" ] || fail "what was open reads differently"
+[ "$(md5sum < old)" = "$sum" ] || fail "what was synchronized reads differently"
+mkdir made/later && echo x > made/later/x && mv made/later/x made/x && rm made/x || fail "directories do not change"
+sync
+echo 3 > /proc/sys/vm/drop_caches
+[ "$(wc -l < lines)" -eq $kept ] || fail "$(wc -l < lines) lines of $kept"
+[ "$(cat made/40)" = 40 ] || fail "the last file is not there"
+echo "survived with $errors errors"
