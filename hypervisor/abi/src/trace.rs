@@ -13,7 +13,7 @@ pub enum TraceKind {
     Reply = 3,
     /// Event signalled; a = partition << 16 | vCPU << 8 | bit.
     Event = 4,
-    /// Another vCPU runs; a = partition << 8 | vCPU.
+    /// Another vCPU runs; a = partition << 8 | vCPU, 0 = none.
     Switch = 5,
     /// Physical interrupt; a = vector.
     Interrupt = 6,

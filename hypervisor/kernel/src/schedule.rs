@@ -95,7 +95,12 @@ impl<P: Platform> State<P> {
         let slice = time::ticks_of_ns(SLICE_NS, self.platform.tsc_khz());
         let cpu = self.cpu(here);
         cpu.current = None;
-        let next = cpu.ready.pop()?;
+        let Some(next) = cpu.ready.pop() else {
+            if current.is_some() {
+                self.trace(TraceKind::Switch, None, 0, 0);
+            }
+            return None;
+        };
         cpu.current = Some(next);
         cpu.slice_end = time::after(now, slice);
         if let Some(vcpu) = self.vcpus.get_mut(next) {

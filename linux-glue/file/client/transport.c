@@ -272,7 +272,8 @@ static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
 		patch_range(shared_in, round);
 	if (span->flags)
 		write_segments(client, span, round);
-	in[0] = round->slot | (u64)span->flags << 32;
+	in[0] = round->slot | (u64)span->flags << 32 |
+		(u64)req->in.h.opcode << 48;
 	in[1] = in_size | (u64)out_size << 32;
 	in[2] = (span->flags ? round->page_count : 0) | (u64)round->size << 32;
 	round->is_lost = !sawmill_file_call(client, round->slot, in,
@@ -491,7 +492,7 @@ __releases(fiq->lock)
 	    sawmill_file_get_slot(client, &slot))
 		return;
 	memcpy(client->shared_slots[slot].in, &message, sizeof(message));
-	in[0] = slot;
+	in[0] = slot | (u64)FUSE_FORGET << 48;
 	in[1] = sizeof(message);
 	if (sawmill_connection_call(client->connection, in, out) !=
 	    -EINPROGRESS) {

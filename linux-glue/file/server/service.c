@@ -327,7 +327,7 @@ static int take_request(struct handling *handling, const u64 words[],
 	unsigned int in_size = (u32)words[1];
 	u32 first_page;
 
-	request->data_flags = words[0] >> 32;
+	request->data_flags = (u16)(words[0] >> 32);
 	request->out_capacity = words[1] >> 32;
 	request->segment_count = (u32)words[2];
 	request->data_capacity = words[2] >> 32;

@@ -12,7 +12,7 @@
  *
  * A request is one call. Its words (numbers are little-endian halves):
  *
- *   0  slot | flags << 32
+ *   0  slot | flags << 32 | opcode << 48    the opcode is for traces only
  *   1  in_size | out_size << 32        inline bytes there and back
  *   2  segment_count | data_size << 32 data by reference
  *

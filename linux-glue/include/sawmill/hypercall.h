@@ -714,7 +714,7 @@ enum hv_trace_kind {
    */
   HV_TRACE_KIND_EVENT = 4,
   /**
-   * Another vCPU runs; a = partition << 8 | vCPU.
+   * Another vCPU runs; a = partition << 8 | vCPU, 0 = none.
    */
   HV_TRACE_KIND_SWITCH = 5,
   /**

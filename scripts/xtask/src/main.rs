@@ -20,6 +20,7 @@ mod rootfs;
 mod run;
 mod setup;
 mod test;
+mod trace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

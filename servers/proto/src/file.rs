@@ -27,9 +27,9 @@ pub const PAGES_MAX: usize = 256;
 /// Entries of the completion ring.
 pub const RING: usize = 128;
 /// Flag of word 0: segments hold data to the server.
-pub const DATA_IN: u32 = 1;
+pub const DATA_IN: u16 = 1;
 /// Flag of word 0: segments receive data.
-pub const DATA_OUT: u32 = 2;
+pub const DATA_OUT: u16 = 2;
 /// In `flags2` of INIT: the client goes on with what it knows from a server that died.
 pub const INIT_RESUME: u32 = 0x8000_0000;
 /// In a segment's page: of the control area, not of the pool.
@@ -94,7 +94,9 @@ pub struct Words {
     /// Where the request lies.
     pub slot: u32,
     /// [`DATA_IN`], [`DATA_OUT`] or neither.
-    pub flags: u32,
+    pub flags: u16,
+    /// The FUSE opcode, for traces only: the server looks at the header.
+    pub opcode: u16,
     /// Inline bytes of the request.
     pub in_size: u32,
     /// Room for inline results.
@@ -110,7 +112,7 @@ impl Words {
     #[must_use]
     pub const fn encode(self) -> [u64; 6] {
         [
-            pair(self.slot, self.flags),
+            pair(self.slot, self.flags as u32 | (self.opcode as u32) << 16),
             pair(self.in_size, self.out_size),
             pair(self.segment_count, self.data_size),
             0,
@@ -185,7 +187,15 @@ mod tests {
 
     #[test]
     fn words_are_halves() {
-        let words = Words { slot: 3, flags: DATA_OUT, in_size: 80, out_size: 16, segment_count: 2, data_size: 8192 };
-        assert_eq!(words.encode()[..3], [3 | 2 << 32, 80 | 16 << 32, 2 | 8192 << 32]);
+        let words = Words {
+            slot: 3,
+            flags: DATA_OUT,
+            opcode: 15,
+            in_size: 80,
+            out_size: 16,
+            segment_count: 2,
+            data_size: 8192,
+        };
+        assert_eq!(words.encode()[..3], [3 | 2 << 32 | 15 << 48, 80 | 16 << 32, 2 | 8192 << 32]);
     }
 }

@@ -8,3 +8,4 @@ pub mod root;
 pub mod run;
 pub mod socket;
 pub mod system;
+pub mod trace;

@@ -11,6 +11,7 @@
 pub mod aperture;
 pub mod boot_params;
 pub mod description;
+pub mod drain;
 pub mod failure;
 pub mod flat;
 pub mod hang;

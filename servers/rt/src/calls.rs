@@ -8,7 +8,7 @@ use sawmill_abi::statistics::PartitionStatistics;
 use sawmill_abi::status::Status;
 
 use crate::hypercall::{self, Outcome};
-use crate::memory::{Shared, TracePage};
+use crate::memory::{Plain, Shared, TracePage};
 
 /// A capability's place in the caller's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,12 @@ pub fn console_write(channel: u64, bytes: &[u8]) -> Result<u64> {
     let start = bytes.as_ptr() as u64;
     let room = sawmill_abi::PAGE_SIZE - start % sawmill_abi::PAGE_SIZE;
     let arguments = [channel, start, room.min(bytes.len() as u64)];
+    call(Hypercall::ConsoleWrite, NONE, &arguments).map(|outcome| outcome.value)
+}
+
+/// Writes the first bytes of a shared page to a console channel.
+pub fn console_write_shared<T: Plain>(channel: u64, page: &Shared<T>, bytes: usize) -> Result<u64> {
+    let arguments = [channel, page.gpa(), bytes.min(core::mem::size_of::<T>()) as u64];
     call(Hypercall::ConsoleWrite, NONE, &arguments).map(|outcome| outcome.value)
 }
 

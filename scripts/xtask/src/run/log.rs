@@ -13,15 +13,16 @@ const TAIL_LINES: usize = 40;
 /// A longer line is cut: not everything on a serial line is text.
 const LINE_MAX: usize = 1024;
 
-/// First words of the lines in which root records counters and traces, and its partition id.
-const RECORDS: [&str; 3] = ["TRACE ", "STATISTICS ", "MEMORY "];
-const ROOT: u8 = 1;
+/// First words of the lines in which root records counters, and its partition id.
+const RECORDS: [&str; 2] = ["STATISTICS ", "MEMORY "];
+pub const ROOT: u8 = 1;
 
 /// The log of one run.
 #[derive(Debug)]
 pub struct Log {
     file: Option<File>,
-    records: Option<File>,
+    records: Vec<String>,
+    trace: Vec<u8>,
     is_verbose: bool,
     names: Vec<String>,
     open_lines: BTreeMap<u8, Vec<u8>>,
@@ -34,7 +35,8 @@ impl Log {
         let file = file.map(|path| File::create(path).with_context(|| format!("cannot write {}", path.display())));
         Ok(Self {
             file: file.transpose()?,
-            records: None,
+            records: Vec::new(),
+            trace: Vec::new(),
             is_verbose,
             names,
             open_lines: BTreeMap::new(),
@@ -42,10 +44,19 @@ impl Log {
         })
     }
 
-    /// Puts root's records into `file` instead of the log.
-    pub fn record_to(&mut self, file: &Path) -> Result<()> {
-        self.records = Some(File::create(file).with_context(|| format!("cannot write {}", file.display()))?);
-        Ok(())
+    /// Takes a piece of root's trace.
+    pub fn take_trace(&mut self, bytes: &[u8]) {
+        self.trace.extend_from_slice(bytes);
+    }
+
+    /// Root's trace so far.
+    pub fn trace(&self) -> &[u8] {
+        &self.trace
+    }
+
+    /// Root's lines about memory and exits.
+    pub fn records(&self) -> &[String] {
+        &self.records
     }
 
     /// Takes what a partition said; returns the lines that became complete.
@@ -84,12 +95,8 @@ impl Log {
     }
 
     fn put(&mut self, partition: u8, line: &str) {
-        if let Some(records) = &mut self.records
-            && partition == ROOT
-            && RECORDS.iter().any(|word| line.starts_with(word))
-        {
-            let _ = writeln!(records, "{line}");
-            return;
+        if partition == ROOT && RECORDS.iter().any(|word| line.starts_with(word)) {
+            self.records.push(line.to_owned());
         }
         let name = self.names.get(usize::from(partition)).cloned().unwrap_or_else(|| partition.to_string());
         self.emit(&format!("[{name}] {line}"));

@@ -57,11 +57,15 @@ pub fn run(options: &Options) -> Result<u8> {
     let boot = prepare::boot(options, choice.machine, &disk.path, &scratch)?;
 
     let mut log = Log::new(options.log.as_deref(), options.verbose, boot.names.clone())?;
-    if let Some(file) = &options.trace {
-        log.record_to(file)?;
-    }
     announce(options, &choice, &mut log);
     let outcome = boot_and_judge(options, choice.machine, boot, &disk, &scratch, &mut log)?;
+    if let Some(file) = &options.trace {
+        let line = crate::trace::write(log.trace(), log.records(), file)?;
+        log.note(&line);
+        if options.is_interactive() || options.verbose {
+            eprintln!("{line}");
+        }
+    }
     explain(&outcome, &mut log);
     if matches!(outcome, Outcome::Exited(_) | Outcome::Signaled(_)) {
         for file in &options.copy_out {

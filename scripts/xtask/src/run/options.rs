@@ -55,8 +55,8 @@ pub struct Options {
     /// Brings a file back after the run; may be given several times.
     #[arg(long, value_name = "GUEST:HOST", value_parser = copy_out)]
     pub copy_out: Vec<CopyOut>,
-    /// Writes the kernel's counters and its trace to this file.
-    #[arg(long, value_name = "FILE")]
+    /// Writes what the hypervisor recorded to this file, for the Perfetto viewer.
+    #[arg(long, value_name = "FILE", conflicts_with = "stock")]
     pub trace: Option<PathBuf>,
     /// Sets an environment variable of the command.
     #[arg(long = "env", value_name = "NAME=VALUE")]

@@ -14,7 +14,7 @@ use super::channel::{self, Report};
 use super::console::Console;
 use super::emulator::Emulator;
 use super::input::{self, Pace};
-use super::log::Log;
+use super::log::{Log, ROOT};
 use super::outcome::Outcome;
 use super::terminal::{self, END_KEY, RawMode};
 use super::wire::Wire;
@@ -131,6 +131,10 @@ impl Session<'_> {
             Event::Serial(port, bytes) => {
                 for chunk in self.wire.receive(port, &bytes) {
                     let is_foreground = chunk.partition == self.wire.foreground();
+                    if chunk.partition == ROOT && u64::from(chunk.channel) == CHANNEL_RUN {
+                        self.log.take_trace(&chunk.bytes);
+                        continue;
+                    }
                     if is_foreground && u64::from(chunk.channel) == CHANNEL_RUN {
                         for report in state.receiver.receive(&chunk.bytes) {
                             self.report(report, state)?;

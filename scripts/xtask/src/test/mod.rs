@@ -10,6 +10,7 @@ mod release_image;
 mod restart;
 mod source;
 mod support;
+mod trace_file;
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What root does by time: looks at servers, and kills one if a test asks for it.
+//! What root does by time: looks at servers, sends the trace on, and kills a server if a test asks for it.
 
 use sawmill_root::hang::LOOKS;
 use sawmill_root::reason::End;
@@ -7,11 +7,11 @@ use sawmill_root::{inject, names};
 use sawmill_rt::{calls, println, time};
 
 use super::state::{Alarms, Root, State};
-use super::{hang, watch};
+use super::{hang, stream, watch};
 
 /// Sets the first alarms.
 pub fn begin(root: &mut Root) {
-    root.alarms = Alarms { look: next_look(root), kill: None };
+    root.alarms = Alarms { look: next_look(root), kill: None, drain: stream::next_drain(root) };
     arm(root);
 }
 
@@ -21,7 +21,8 @@ fn next_look(root: &Root) -> Option<u64> {
 }
 
 fn arm(root: &Root) {
-    let next = root.alarms.look.into_iter().chain(root.alarms.kill.map(|(_, at)| at)).min();
+    let Alarms { look, kill, drain } = root.alarms;
+    let next = look.into_iter().chain(kill.map(|(_, at)| at)).chain(drain).min();
     // Setting a timer has no error; 0 turns it off.
     let _ = calls::timer_set(next.unwrap_or(0));
 }
@@ -50,6 +51,10 @@ pub fn ring(root: &mut Root) {
     if root.alarms.look.is_some_and(|at| at <= now) {
         hang::look(root);
         root.alarms.look = next_look(root);
+    }
+    if root.alarms.drain.is_some_and(|at| at <= now) {
+        stream::read_out(root);
+        root.alarms.drain = stream::next_drain(root);
     }
     arm(root);
 }

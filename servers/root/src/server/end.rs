@@ -3,11 +3,12 @@
 
 use sawmill_rt::{calls, println};
 
-use super::record;
 use super::state::Root;
+use super::{record, stream};
 
 /// Ends the run of a system that was set up: leaves the records that were asked for.
-pub fn finish(root: &Root, status: u64, reason: &str) -> ! {
+pub fn finish(root: &mut Root, status: u64, reason: &str) -> ! {
+    stream::end(root);
     record::write(root);
     run(status, reason)
 }

@@ -15,6 +15,7 @@ mod memory;
 mod record;
 mod serve;
 mod state;
+mod stream;
 mod watch;
 
 use sawmill_abi::PAGE_SIZE;
@@ -85,6 +86,7 @@ fn set_up(mut windows: Windows) -> Result<Root, Failure> {
         devices::assign(&mut root, index)?;
         info_page::write(&mut root, index)?;
     }
+    stream::begin(&mut root);
     alarm::begin(&mut root);
     launch::start_next(&mut root)?;
     Ok(root)
@@ -118,10 +120,12 @@ fn answer(root: &mut Root, message: Message) -> (u64, [u64; 6]) {
             watch::on_fault(root, index, message.words);
             (REPLY_NONE, [0; 6])
         }
-        Some(Sender::Partition(index)) if index < root.partitions.len() => match serve::call(root, index, message.words) {
-            Ok(words) => (Status::Ok as u64, words),
-            Err(status) => (status as u64, [0; 6]),
-        },
+        Some(Sender::Partition(index)) if index < root.partitions.len() => {
+            match serve::call(root, index, message.words) {
+                Ok(words) => (Status::Ok as u64, words),
+                Err(status) => (status as u64, [0; 6]),
+            }
+        }
         _ => {
             let first = names::from_words(message.words[0], 0);
             println!("call with unknown badge {:#x} ({})", message.badge, names::unpadded(&first));

@@ -11,8 +11,8 @@ use sawmill_abi::statistics::{PartitionStatistics, VcpuStatistics};
 use sawmill_abi::trace::TraceEntry;
 use sawmill_root::names;
 use sawmill_rt::calls;
-use sawmill_rt::memory::{TRACE_ENTRIES, TracePage};
 use sawmill_rt::memory::Shared;
+use sawmill_rt::memory::{TRACE_ENTRIES, TracePage};
 use sawmill_rt::println;
 
 use super::state::Root;
@@ -26,12 +26,14 @@ static STATISTICS: Shared<PartitionStatistics> = Shared::new(PartitionStatistics
     vcpu_count: 0,
     vcpus: [const { VcpuStatistics { exits: [0; _], run_tsc: 0, calls: 0, served: 0, injections: 0 } }; _],
 });
-static TRACE: Shared<TracePage> = Shared::new(TracePage([TraceEntry { tsc: 0, kind: 0, who: 0, a: 0, b: 0 }; TRACE_ENTRIES]));
+static TRACE: Shared<TracePage> =
+    Shared::new(TracePage([TraceEntry { tsc: 0, kind: 0, who: 0, a: 0, b: 0 }; TRACE_ENTRIES]));
 
 /// Everything that can be traced.
 const TRACE_ALL: u64 = !0;
 
-fn has_option(info: &RootInfo, wanted: &str) -> bool {
+/// True if the hypervisor was given this option.
+pub fn has_option(info: &RootInfo, wanted: &str) -> bool {
     names::unpadded(&info.command_line).split_ascii_whitespace().any(|option| option == wanted)
 }
 
@@ -58,10 +60,14 @@ pub fn write(root: &Root) {
         let count = usize::try_from(page.vcpu_count).unwrap_or(0);
         for (number, vcpu) in page.vcpus.iter().take(count).enumerate() {
             let (exits, run, calls, served) = (&vcpu.exits, vcpu.run_tsc, vcpu.calls, vcpu.served);
-            println!("STATISTICS {} {number:x} {exits:x?} {run:x} {calls:x} {served:x} {:x}", partition.name, vcpu.injections);
+            println!(
+                "STATISTICS {} {number:x} {exits:x?} {run:x} {calls:x} {served:x} {:x}",
+                partition.name, vcpu.injections
+            );
         }
     }
-    for cpu in (0..root.info.cpu_count).filter(|_| is_traced) {
+    // A stream has carried the rings already.
+    for cpu in (0..root.info.cpu_count).filter(|_| is_traced && root.stream.is_none()) {
         write_trace(cpu);
     }
 }

@@ -10,6 +10,8 @@ use sawmill_root::hang::Watch;
 use sawmill_rt::calls::Selector;
 use sawmill_rt::memory::Place;
 
+use super::stream::Stream;
+
 /// Everything root knows.
 pub struct Root {
     /// What the hypervisor told.
@@ -26,6 +28,8 @@ pub struct Root {
     pub windows: Windows,
     /// When to do what.
     pub alarms: Alarms,
+    /// The trace on its way to the host; none if nobody listens.
+    pub stream: Option<Stream>,
 }
 
 /// Times (TSC) at which something is due.
@@ -35,6 +39,8 @@ pub struct Alarms {
     pub look: Option<u64>,
     /// Kill this partition.
     pub kill: Option<(usize, u64)>,
+    /// Send the trace on.
+    pub drain: Option<u64>,
 }
 
 /// Address space for looking into regions.
@@ -162,7 +168,7 @@ impl Root {
             .iter()
             .map(|_| Link { portal: NULL, to_server: NULL, to_client: NULL, control: NULL, pool: NULL, deaths: 0 })
             .collect();
-        Root { info, system, portal, partitions, links, windows, alarms: Alarms::default() }
+        Root { info, system, portal, partitions, links, windows, alarms: Alarms::default(), stream: None }
     }
 
     /// Returns a partition's name.
