@@ -4,6 +4,7 @@
 //! Tests of the source come first; what boots a machine then goes two at a time.
 
 mod boots;
+mod files;
 mod measure;
 mod refusals;
 mod release_image;
@@ -42,6 +43,9 @@ pub struct Options {
     /// Lists the names.
     #[arg(long)]
     list: bool,
+    /// Also runs the long ones, which otherwise only run by name.
+    #[arg(long)]
+    all: bool,
 }
 
 /// Runs the tests; true when none failed.
@@ -49,7 +53,9 @@ pub fn run(options: &Options) -> Result<bool> {
     let is_wanted =
         |case: &&Case| options.filters.is_empty() || options.filters.iter().any(|filter| case.name.contains(filter));
     let source: Vec<&Case> = source::CASES.iter().filter(is_wanted).collect();
-    let machines = [refusals::CASES, release_image::CASES, boots::CASES, restart::CASES];
+    let has_long = options.all || options.list || !options.filters.is_empty();
+    let long = if has_long { files::LONG } else { &[] };
+    let machines = [refusals::CASES, release_image::CASES, boots::CASES, restart::CASES, files::CASES, long];
     let boots: Vec<&Case> = machines.into_iter().flatten().filter(is_wanted).collect();
     if options.list {
         for case in source.iter().chain(&boots) {
