@@ -14,7 +14,7 @@ mod assistant {
     use sawmill_rt::calls::{self, Message, Selector};
     use sawmill_rt::event::Events;
     use sawmill_rt::memory::{self, Shared};
-    use sawmill_rt::{println, time, vcpu};
+    use sawmill_rt::{bare, println, time, vcpu};
 
     sawmill_rt::entry!(start);
 
@@ -52,6 +52,11 @@ mod assistant {
             match outcome {
                 Ok(message) if message.words[0] == command::CLOCK => {
                     (status, words) = (Status::Ok as u64, [command::CLOCK, seen, time::tsc(), 0, 0, 0]);
+                }
+                Ok(message) if message.words[0] == command::BARE && message.words[1] > 0 => {
+                    let waited = bare::serve(message.words[1]);
+                    // The last call that the bare loop received is still open.
+                    status = if waited == Status::Ok as u64 { waited } else { REPLY_NONE };
                 }
                 Ok(message) => (status, words) = obey(message, index),
                 Err(Status::Interrupted) => {

@@ -8,6 +8,7 @@
 //! their event bits themselves.
 #![no_std]
 
+pub mod bare;
 pub mod calls;
 pub mod console;
 pub mod event;

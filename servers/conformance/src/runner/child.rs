@@ -67,8 +67,10 @@ impl Child {
     /// # Errors
     /// The step that failed.
     pub fn empty(context: &mut Context) -> Result<Child, Why> {
-        let (partition, _) =
-            works(calls::partition_create(SELF, *b"child\0\0\0\0\0\0\0\0\0\0\0", QUOTA_FRAMES, QUOTA_PAGES), "child: create")?;
+        let (partition, _) = works(
+            calls::partition_create(SELF, *b"child\0\0\0\0\0\0\0\0\0\0\0", QUOTA_FRAMES, QUOTA_PAGES),
+            "child: create",
+        )?;
         let memory = works(calls::region_create(partition, PAGES, REGION_ALIGN_2M), "child: region_create")?;
         let badge = context.next_badge();
         let portal = works(calls::capability_copy(context.portal, SELF, 0, RIGHT_ALL, badge), "child: badge")?;

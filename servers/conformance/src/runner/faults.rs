@@ -33,7 +33,11 @@ pub const TESTS: &[Test] = &[
 ];
 
 fn expect(
-    context: &mut Context, program: &[u8], arguments: &[u64], reason: FaultReason, address: Option<u64>,
+    context: &mut Context,
+    program: &[u8],
+    arguments: &[u64],
+    reason: FaultReason,
+    address: Option<u64>,
 ) -> Verdict {
     let (child, words) = child::run(context, program, arguments)?;
     child.destroy(context)?;

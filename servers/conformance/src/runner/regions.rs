@@ -129,7 +129,9 @@ fn taken_from_other_cpu(context: &mut Context, taking: Taking) -> Verdict {
     let child = match Child::new(context, code::watch_page(), &[], 1) {
         Ok(child) => child,
         // One CPU: nothing to test.
-        Err(why) if why.seen == Status::BadArgument as u64 => return works(calls::capability_destroy(region), "destroy").map(|_| ()),
+        Err(why) if why.seen == Status::BadArgument as u64 => {
+            return works(calls::capability_destroy(region), "destroy").map(|_| ());
+        }
         Err(why) => return Err(why),
     };
     works(calls::region_map(copy, child.partition, PAGE, 0, 1, BOTH), "map")?;

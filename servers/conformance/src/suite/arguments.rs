@@ -190,12 +190,10 @@ fn table_full() -> Verdict {
 }
 
 fn console() -> Verdict {
-    let write = |channel, gpa, length| {
-        hypercall::invoke(Hypercall::ConsoleWrite as u64, 0, [channel, gpa, length, 0, 0, 0])
-    };
-    let read = |channel, gpa, length| {
-        hypercall::invoke(Hypercall::ConsoleRead as u64, 0, [channel, gpa, length, 0, 0, 0])
-    };
+    let write =
+        |channel, gpa, length| hypercall::invoke(Hypercall::ConsoleWrite as u64, 0, [channel, gpa, length, 0, 0, 0]);
+    let read =
+        |channel, gpa, length| hypercall::invoke(Hypercall::ConsoleRead as u64, 0, [channel, gpa, length, 0, 0, 0]);
     check::status(write(7, 0x10_0000, 1), Status::BadArgument, "channel 7")?;
     check::status(write(0, 0x7000_0000, 1), Status::BadAddress, "unmapped memory")?;
     check::status(write(0, 0x10_0fff, 2), Status::BadAddress, "bytes across a page")?;
@@ -218,7 +216,11 @@ fn region() -> Verdict {
     ensure(hpa != 0, "the owner may know where it is", hpa)?;
     let shy = works(calls::capability_copy(region, SELF, 0, RIGHT_COPY | 1, 0), "copy without DMA")?;
     equal(works(calls::region_info(shy), "region_info")?.1, 0, "HPA without the right")?;
-    refused(calls::region_map(region, SELF, 1 << 30, 0, 1, 3), Status::NoRight, "map into a partition without CONTROL")?;
+    refused(
+        calls::region_map(region, SELF, 1 << 30, 0, 1, 3),
+        Status::NoRight,
+        "map into a partition without CONTROL",
+    )?;
     works(calls::capability_destroy(region), "destroy").map(|_| ())
 }
 

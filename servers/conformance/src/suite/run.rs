@@ -68,8 +68,7 @@ impl Context {
 pub type Test = (&'static str, fn(&Context) -> Verdict);
 
 fn start(_info: u64) -> ! {
-    let (info, assistant, results) =
-        (connection::info(), connection::find("assistant"), connection::find("results"));
+    let (info, assistant, results) = (connection::info(), connection::find("assistant"), connection::find("results"));
     let (Some(info), Some(assistant), Some(results)) = (info, assistant, results) else {
         println!("FAILED suite: the information page does not describe the connections");
         calls::partition_exit(ExitKind::Panic, 1);
