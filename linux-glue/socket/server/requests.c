@@ -8,8 +8,10 @@
 #include <linux/mount.h>
 #include <linux/namei.h>
 #include <linux/netdevice.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/sockios.h>
+#include <linux/uio.h>
 #include <linux/tcp.h>
 #include <net/net_namespace.h>
 #include <asm/ioctls.h>
@@ -264,6 +266,9 @@ s64 sawmill_server_read_file(struct sawmill_request *request)
 	u64 size = request->in[4];
 	loff_t position = request->in[2];
 	struct vfsmount *mount;
+	struct iov_iter iter;
+	struct kvec piece;
+	struct kiocb read;
 	struct file *file;
 	struct path path;
 	ssize_t length;
@@ -281,8 +286,13 @@ s64 sawmill_server_read_file(struct sawmill_request *request)
 	file = file_open_root(&path, file_names[number], O_RDONLY, 0);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	length = kernel_read(file, connection->control + offset, size,
-			     &position);
+	/* All of them are sequence files; kernel_read() does not take these. */
+	piece.iov_base = connection->control + offset;
+	piece.iov_len = size;
+	iov_iter_kvec(&iter, READ, &piece, 1, size);
+	init_sync_kiocb(&read, file);
+	read.ki_pos = position;
+	length = seq_read_iter(&read, &iter);
 	fput(file);
 	if (length < 0)
 		return length;
