@@ -5,10 +5,10 @@ use sawmill_proto::root::ROOT_SERVICE;
 use sawmill_proto::system::{Connection, Name};
 use toml::Spanned;
 
+use crate::Overrides;
 use crate::document::{self, Document};
 use crate::error::{Error, Locator};
 use crate::value::{self, LARGE_PAGE};
-use crate::Overrides;
 
 /// Largest control region: it holds rings and slots, no data.
 const CONTROL_MAX: u64 = 16 << 20;
@@ -49,7 +49,8 @@ pub(crate) fn compile(
         },
         control_bytes,
         pool_bytes: pool(at, entry, &service, overrides)?,
-        server_writes_pool: match entry.server_rights.as_ref().map(|rights| (rights.get_ref().as_str(), rights.span())) {
+        server_writes_pool: match entry.server_rights.as_ref().map(|rights| (rights.get_ref().as_str(), rights.span()))
+        {
             None | Some(("read-write", _)) => true,
             Some(("read-only", _)) => false,
             Some((other, span)) => {

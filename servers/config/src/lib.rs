@@ -51,8 +51,7 @@ pub fn compile(path: &Path) -> Result<Vec<u8>, Error> {
 /// The first defect found, with its place.
 pub fn compile_with(path: &Path, overrides: &Overrides) -> Result<Vec<u8>, Error> {
     let system = load(path, overrides)?;
-    postcard::to_allocvec(&system)
-        .map_err(|error| Error::new(path, 1, 1, format!("cannot encode the system: {error}")))
+    postcard::to_allocvec(&system).map_err(|error| Error::new(path, 1, 1, format!("cannot encode the system: {error}")))
 }
 
 /// Reads and validates a description.
@@ -60,8 +59,8 @@ pub fn compile_with(path: &Path, overrides: &Overrides) -> Result<Vec<u8>, Error
 /// # Errors
 /// The first defect found, with its place.
 pub fn load(path: &Path, overrides: &Overrides) -> Result<System, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::new(path, 0, 0, format!("cannot be read: {error}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Error::new(path, 0, 0, format!("cannot be read: {error}")))?;
     parse(path, &text, overrides)
 }
 

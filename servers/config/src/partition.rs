@@ -159,9 +159,7 @@ fn restart(at: &Locator, entry: &document::Partition) -> Result<Restart, Error> 
         None | Some(("never", _)) => Ok(Restart::Never),
         Some(("on-failure", _)) => Ok(Restart::OnFailure(limit)),
         Some(("always", _)) => Ok(Restart::Always(limit)),
-        Some((other, span)) => {
-            Err(at.error(span, format!("restart \"{other}\" is not never, on-failure or always")))
-        }
+        Some((other, span)) => Err(at.error(span, format!("restart \"{other}\" is not never, on-failure or always"))),
     }
 }
 
@@ -169,7 +167,8 @@ fn module(at: &Locator, what: &str, value: &Spanned<String>, overrides: &Overrid
     let name: ModuleName = value::name(at, what, value)?;
     match &overrides.modules {
         Some(modules) if !modules.iter().any(|module| module == name.as_str()) => {
-            Err(at.error(value.span(), format!("{what} `{name}` is not among the boot modules ({})", modules.join(", "))))
+            Err(at
+                .error(value.span(), format!("{what} `{name}` is not among the boot modules ({})", modules.join(", "))))
         }
         _ => Ok(name),
     }

@@ -85,8 +85,7 @@ pub(crate) fn integer_in(at: &Locator, what: &str, value: &Spanned<i64>, low: i6
 
 /// Reads a text into fixed space.
 pub(crate) fn text<const N: usize>(at: &Locator, what: &str, value: &Spanned<String>) -> Result<ArrayString<N>, Error> {
-    ArrayString::from(value.get_ref())
-        .map_err(|_| at.error(value.span(), format!("{what} is longer than {N} bytes")))
+    ArrayString::from(value.get_ref()).map_err(|_| at.error(value.span(), format!("{what} is longer than {N} bytes")))
 }
 
 /// Reads a name of a partition, service or boot module.
@@ -94,7 +93,9 @@ pub(crate) fn name<const N: usize>(at: &Locator, what: &str, value: &Spanned<Str
     let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
     if value.get_ref().is_empty() || !value.get_ref().chars().all(is_valid) {
         let shown = value.get_ref();
-        return Err(at.error(value.span(), format!("{what} \"{shown}\" may consist of a-z, 0-9, '-', '_' and '.' only")));
+        return Err(
+            at.error(value.span(), format!("{what} \"{shown}\" may consist of a-z, 0-9, '-', '_' and '.' only"))
+        );
     }
     text(at, what, value)
 }
@@ -102,9 +103,10 @@ pub(crate) fn name<const N: usize>(at: &Locator, what: &str, value: &Spanned<Str
 /// Reads the CPUs of a partition: `"all"`, a count, or a list of numbers.
 pub(crate) fn cpus(at: &Locator, value: &Spanned<Value>, cpus_max: u64) -> Result<Cpus, Error> {
     let range = |number: i64, low: i64, high: u64, what: &str| {
-        u8::try_from(number).ok().filter(|n| number >= low && u64::from(*n) <= high).ok_or_else(|| {
-            at.error(value.span(), format!("{what} {number} is out of range ({low} to {high})"))
-        })
+        u8::try_from(number)
+            .ok()
+            .filter(|n| number >= low && u64::from(*n) <= high)
+            .ok_or_else(|| at.error(value.span(), format!("{what} {number} is out of range ({low} to {high})")))
     };
     match value.get_ref() {
         Value::String(text) if text == "all" => Ok(Cpus::All),

@@ -6,9 +6,7 @@ use std::collections::HashSet;
 use arrayvec::ArrayVec;
 use sawmill_abi::info::CONNECTIONS_MAX;
 use sawmill_abi::object::VCPUS_MAX;
-use sawmill_proto::system::{
-    Connection, Device, PARTITIONS_MAX, Partition, Restart, SYSTEM_CONNECTIONS_MAX,
-};
+use sawmill_proto::system::{Connection, Device, PARTITIONS_MAX, Partition, Restart, SYSTEM_CONNECTIONS_MAX};
 
 use crate::document::{Document, Machine};
 use crate::error::{Error, Locator};

@@ -146,11 +146,7 @@ fn names() {
         "name = \"Ext 2\"",
         "s.toml:14:8: partition name \"Ext 2\" may consist of a-z, 0-9, '-', '_' and '.' only",
     );
-    check(
-        "name = \"ext2\"",
-        "name = \"a-very-long-partition\"",
-        "s.toml:14:8: partition name is longer than 15 bytes",
-    );
+    check("name = \"ext2\"", "name = \"a-very-long-partition\"", "s.toml:14:8: partition name is longer than 15 bytes");
 }
 
 #[test]
@@ -164,13 +160,13 @@ fn memory() {
         "pool = \"168 MiB\"",
         "s.toml:29:8: with the pool of `root-fs` the system needs 257 MiB, the machine has 256 MiB for it",
     );
-    check("pool = \"128 MiB\"", "pool = \"127 MiB\"", "s.toml:29:8: pool of 133169152 bytes is not a multiple of 2 MiB");
-    check("control = \"1 MiB\"", "control = 100", "s.toml:28:11: control of 100 bytes is not a multiple of 4 KiB");
     check(
-        "control = \"1 MiB\"\n",
-        "",
-        "s.toml:28:8: connection `root-fs` has a pool but no control region",
+        "pool = \"128 MiB\"",
+        "pool = \"127 MiB\"",
+        "s.toml:29:8: pool of 133169152 bytes is not a multiple of 2 MiB",
     );
+    check("control = \"1 MiB\"", "control = 100", "s.toml:28:11: control of 100 bytes is not a multiple of 4 KiB");
+    check("control = \"1 MiB\"\n", "", "s.toml:28:8: connection `root-fs` has a pool but no control region");
     let overrides = Overrides { memory: vec![("ext2".into(), (24 << 20) + 1)], ..Overrides::default() };
     assert_eq!(fail(GOOD, &overrides), "s.toml:16:10: memory of 25165825 bytes is not a multiple of 2 MiB");
 }
@@ -204,7 +200,11 @@ fn devices() {
     assert!(error.starts_with("s.toml:20:1: device with DMA, but no IOMMU is assumed"), "{error}");
     let confined = GOOD.replace("unsafe_dma = true\n", "").replace("cpus = 4", "cpus = 4\niommu = true");
     assert!(parse(Path::new("s.toml"), &confined, &Overrides::default()).is_ok());
-    check("[\"ide\"]", "[\"floppy\"]", "s.toml:21:10: \"floppy\" is no device class (ide, ahci, nvme, scsi, ethernet, or a number such as 0x0101)");
+    check(
+        "[\"ide\"]",
+        "[\"floppy\"]",
+        "s.toml:21:10: \"floppy\" is no device class (ide, ahci, nvme, scsi, ethernet, or a number such as 0x0101)",
+    );
     check(
         "ends_run = true",
         "device = [{ class = [0x0101], unsafe_dma = true }]",
@@ -223,12 +223,19 @@ fn connections() {
         "server = \"ext3\"",
         "s.toml:27:10: server of connection `root-fs`: there is no partition `ext3`",
     );
-    check("server = \"ext2\"", "server = \"app\"", "s.toml:27:10: connection `root-fs` leads from a partition to itself");
+    check(
+        "server = \"ext2\"",
+        "server = \"app\"",
+        "s.toml:27:10: connection `root-fs` leads from a partition to itself",
+    );
     check("\"20 ms\"", "\"20\"", "s.toml:30:10: \"20\" is no duration (write for instance \"20 ms\")");
     check("\"20 ms\"", "\"11 s\"", "s.toml:30:10: budget is out of range (1 ns to 10 s)");
     let twice = format!("{GOOD}[[connection]]\nservice = \"root-fs\"\nclient = \"app\"\nserver = \"ext2\"\n");
     assert_eq!(fail(&twice, &Overrides::default()), "s.toml:32:11: `app` has two connections named `root-fs`");
-    let same_badge = twice.replace("service = \"root-fs\"\nclient = \"app\"\nserver = \"ext2\"\ncontrol", "service = \"a\"\nbadge = 7\nclient = \"app\"\nserver = \"ext2\"\ncontrol");
+    let same_badge = twice.replace(
+        "service = \"root-fs\"\nclient = \"app\"\nserver = \"ext2\"\ncontrol",
+        "service = \"a\"\nbadge = 7\nclient = \"app\"\nserver = \"ext2\"\ncontrol",
+    );
     let same_badge = format!("{same_badge}badge = 7\n");
     assert_eq!(fail(&same_badge, &Overrides::default()), "s.toml:36:9: `ext2` has two connections with badge 7");
     let circle = format!("{GOOD}[[connection]]\nservice = \"back\"\nclient = \"ext2\"\nserver = \"app\"\n");

@@ -30,7 +30,8 @@ pub fn module<'a>(info: &'a RootInfo, name: &str) -> Result<&'a Module, Failure>
 /// # Errors
 /// A text for people.
 pub fn decode(bytes: &[u8]) -> Result<System, Failure> {
-    let system: System = postcard::from_bytes(bytes).map_err(|error| failure!("module `system` is damaged: {error}"))?;
+    let system: System =
+        postcard::from_bytes(bytes).map_err(|error| failure!("module `system` is damaged: {error}"))?;
     if system.magic != SYSTEM_MAGIC {
         return Err(failure!("module `system` is no system description"));
     }
@@ -60,7 +61,10 @@ pub fn check(system: &System, info: &RootInfo) -> Result<(), Failure> {
             module(info, &disk.module).map_err(|failure| failure!("partition {name}: {failure}"))?;
         }
         if partition.memory_bytes == 0 || !partition.memory_bytes.is_multiple_of(2 << 20) {
-            return Err(failure!("partition {name}: memory of {} bytes is not a multiple of 2 MiB", partition.memory_bytes));
+            return Err(failure!(
+                "partition {name}: memory of {} bytes is not a multiple of 2 MiB",
+                partition.memory_bytes
+            ));
         }
         if partition.priority > 7 {
             return Err(failure!("partition {name}: priority {} is out of range", partition.priority));

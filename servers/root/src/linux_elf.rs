@@ -2,9 +2,9 @@
 //! Which bytes of a `vmlinux` file go where.
 
 use arrayvec::ArrayVec;
+use object::Endianness;
 use object::elf::{EM_X86_64, FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
-use object::Endianness;
 
 use crate::failure;
 use crate::failure::Failure;

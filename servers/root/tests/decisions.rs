@@ -48,7 +48,10 @@ fn description_survives_the_way_to_root() {
     let mut other = default_system();
     other.version += 1;
     let bytes = postcard::to_slice(&other, &mut [0; 16384]).unwrap().to_vec();
-    assert_eq!(description::decode(&bytes).unwrap_err().text(), "module `system` has version 3, this root reads version 2");
+    assert_eq!(
+        description::decode(&bytes).unwrap_err().text(),
+        "module `system` has version 3, this root reads version 2"
+    );
 }
 
 #[test]
@@ -57,10 +60,7 @@ fn machine_is_checked() {
     assert_eq!(description::check(&system, &root_info(&ALL, 512)), Ok(()));
     let text = |system: &System, info: &RootInfo| description::check(system, info).unwrap_err().text().to_owned();
     assert_eq!(text(&system, &root_info(&ALL, 256)), "the system needs 313 MiB, this machine has 256 MiB free");
-    assert_eq!(
-        text(&system, &root_info(&ALL[..2], 512)),
-        "partition app: there is no boot module `initrd-app`"
-    );
+    assert_eq!(text(&system, &root_info(&ALL[..2], 512)), "partition app: there is no boot module `initrd-app`");
     let mut wrong = system.clone();
     wrong.connections[0].server = 7;
     assert_eq!(text(&wrong, &root_info(&ALL, 512)), "connection root-fs: its ends are not two partitions");

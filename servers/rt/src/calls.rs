@@ -186,9 +186,7 @@ pub fn region_create(payer: Selector, pages: u64, flags: u64) -> Result<Selector
 }
 
 /// Maps part of a region into a partition.
-pub fn region_map(
-    region: Selector, partition: Selector, gpa: u64, offset: u64, pages: u64, rights: u64,
-) -> Result<()> {
+pub fn region_map(region: Selector, partition: Selector, gpa: u64, offset: u64, pages: u64, rights: u64) -> Result<()> {
     done(Hypercall::RegionMap, region, &[partition.0, gpa, offset, pages, rights])
 }
 

@@ -20,9 +20,9 @@ struct Stack {
 // SAFETY: `start` is atomic; `room` is used only by the vCPU to which the stack belongs.
 unsafe impl Sync for Stack {}
 
-static STACKS: [Stack; VCPUS_MAX as usize] = [const {
-    Stack { start: [const { AtomicU64::new(0) }; 2], room: core::cell::UnsafeCell::new([0; STACK_BYTES]) }
-}; VCPUS_MAX as usize];
+static STACKS: [Stack; VCPUS_MAX as usize] =
+    [const { Stack { start: [const { AtomicU64::new(0) }; 2], room: core::cell::UnsafeCell::new([0; STACK_BYTES]) } };
+        VCPUS_MAX as usize];
 
 /// Starts vCPU `index` of this partition at a function.
 ///

@@ -52,6 +52,9 @@ fn stock_program(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
+/// Instructions in root mode that a call and its reply may take on one CPU.
+const EMPTY_CALL_MAX: u64 = 300;
+
 fn conformance_1_cpu(bench: &Bench) -> Result<()> {
     conformance(bench, "1")
 }
@@ -68,8 +71,13 @@ fn conformance(bench: &Bench, cpus: &str) -> Result<()> {
         bail!("{}", failures.join("\n"));
     }
     ended.expect_status(0)?.expect_in_output(", 0 failed")?;
-    if let Some(cost) = ended.output.lines().find(|line| line.starts_with("empty call:")) {
-        measure::remember(format!("{cost} ({cpus} CPU(s))"));
+    let Some(cost) = ended.output.lines().find_map(|line| line.strip_prefix("empty call: ")) else {
+        bail!("the suite did not say what an empty call costs");
+    };
+    measure::remember(format!("empty call: {cost} ({cpus} CPU(s))"));
+    let instructions: u64 = cost.split(' ').next().unwrap_or_default().parse()?;
+    if cpus == "1" && instructions > EMPTY_CALL_MAX {
+        bail!("an empty call takes {instructions} instructions in root mode, more than {EMPTY_CALL_MAX}");
     }
     Ok(())
 }

@@ -43,10 +43,12 @@ pub fn wire(root: &mut Root, index: usize) -> Result<(), Failure> {
     let first_vcpu = |partition: usize| root.partitions[partition].vcpus.first().copied().unwrap_or(NULL);
     let to_server = calls::event_create(first_vcpu(server), numbering::server_event(index)).map_err(step("event"))?;
     let slot = numbering::client_signal(index);
-    calls::capability_copy(to_server, client_selector, slot, RIGHT_EVENT_SIGNAL, 0).map_err(step("give event to client"))?;
+    calls::capability_copy(to_server, client_selector, slot, RIGHT_EVENT_SIGNAL, 0)
+        .map_err(step("give event to client"))?;
     let to_client = calls::event_create(first_vcpu(client), numbering::client_event(index)).map_err(step("event"))?;
     let slot = numbering::server_signal(index);
-    calls::capability_copy(to_client, server_selector, slot, RIGHT_EVENT_SIGNAL, 0).map_err(step("give event to server"))?;
+    calls::capability_copy(to_client, server_selector, slot, RIGHT_EVENT_SIGNAL, 0)
+        .map_err(step("give event to server"))?;
 
     let link = &mut root.links[index];
     (link.portal, link.to_server, link.to_client) = (portal, to_server, to_client);
@@ -71,7 +73,15 @@ pub fn share(root: &mut Root, index: usize) -> Result<(), Failure> {
     let (client, server) = (root.partitions[client].selector, root.partitions[server].selector);
     let link = &mut root.links[index];
     let shares = [
-        ("control region", &mut link.control, connection.control_bytes, in_client.control_gpa, in_server.control_gpa, both, both),
+        (
+            "control region",
+            &mut link.control,
+            connection.control_bytes,
+            in_client.control_gpa,
+            in_server.control_gpa,
+            both,
+            both,
+        ),
         ("pool", &mut link.pool, connection.pool_bytes, in_client.pool_gpa, in_server.pool_gpa, all, pool_rights),
     ];
     for (what, region, bytes, client_gpa, server_gpa, client_rights, server_rights) in shares {

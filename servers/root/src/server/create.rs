@@ -21,9 +21,7 @@ use super::state::{NULL, Root, Running, State};
 fn quota_pages(root: &Root, index: usize) -> u64 {
     let partition = &root.system.partitions[index];
     let paid = root.system.connections.iter().filter(|connection| usize::from(connection.client) == index);
-    let regions: u64 = paid
-        .map(|it| it.control_bytes.div_ceil(PAGE_SIZE) + it.pool_bytes.div_ceil(PAGE_SIZE))
-        .sum();
+    let regions: u64 = paid.map(|it| it.control_bytes.div_ceil(PAGE_SIZE) + it.pool_bytes.div_ceil(PAGE_SIZE)).sum();
     partition.memory_bytes / PAGE_SIZE + regions + partition.extra_pages
 }
 
@@ -37,8 +35,8 @@ pub fn create(root: &mut Root, index: usize) -> Result<(), Failure> {
     let step = |what: &'static str| move |status: Status| failure!("partition {name}: {what}: {status:?}");
 
     let pages = quota_pages(root, index);
-    let (selector, number) = calls::partition_create(SELF, names::padded(&name), partition.kernel_frames, pages)
-        .map_err(step("create"))?;
+    let (selector, number) =
+        calls::partition_create(SELF, names::padded(&name), partition.kernel_frames, pages).map_err(step("create"))?;
     let running = &mut root.partitions[index];
     let kept = (running.restarts, running.status);
     *running = Running { selector, number, restarts: kept.0, ..Running::new() };
@@ -61,7 +59,8 @@ pub fn create(root: &mut Root, index: usize) -> Result<(), Failure> {
         ping_portal = calls::portal_create(selector, hang::PING_BUDGET_NS).map_err(step("portal to watch it"))?;
     }
     if partition.controls_itself {
-        calls::capability_copy(selector, selector, SELECTOR_OWN_CONTROL, RIGHT_ALL, 0).map_err(step("own capability"))?;
+        calls::capability_copy(selector, selector, SELECTOR_OWN_CONTROL, RIGHT_ALL, 0)
+            .map_err(step("own capability"))?;
     }
     if partition.is_foreground {
         calls::partition_take_foreground(selector).map_err(step("take the terminal"))?;
@@ -77,7 +76,8 @@ pub fn create(root: &mut Root, index: usize) -> Result<(), Failure> {
         let event_gpa = EVENT_PAGE_GPA + place * PAGE_SIZE;
         let vcpu = calls::vcpu_create(selector, place, cpu, u64::from(partition.priority), event_gpa)
             .map_err(step("create vCPU"))?;
-        calls::capability_copy(vcpu, selector, SELECTOR_VCPU_BASE + place, RIGHT_ALL, 0).map_err(step("vCPU selector"))?;
+        calls::capability_copy(vcpu, selector, SELECTOR_VCPU_BASE + place, RIGHT_ALL, 0)
+            .map_err(step("vCPU selector"))?;
         let is_full = running.vcpus.try_push(vcpu).is_err() || running.cpus.try_push(cpu).is_err();
         if is_full {
             return Err(failure!("partition {name}: too many CPUs"));

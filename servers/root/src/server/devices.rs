@@ -60,7 +60,11 @@ pub fn assign(root: &mut Root, index: usize) -> Result<(), Failure> {
             give(root, index, &function, wanted)?;
         }
         if found == 0 && !wanted.is_optional {
-            return Err(failure!("partition {}: no PCI function of class {:04x?}", partition.name, &wanted.classes[..]));
+            return Err(failure!(
+                "partition {}: no PCI function of class {:04x?}",
+                partition.name,
+                &wanted.classes[..]
+            ));
         }
     }
     Ok(())
@@ -129,7 +133,12 @@ fn map_bars(partition: Selector, device: Selector) -> Result<(), Status> {
 }
 
 fn add_irq(
-    assigned: &mut Assigned, partition: Selector, vcpu: Selector, device: usize, irq: u64, flags: u64,
+    assigned: &mut Assigned,
+    partition: Selector,
+    vcpu: Selector,
+    device: usize,
+    irq: u64,
+    flags: u64,
 ) -> Result<(), Status> {
     let line = assigned.irqs.len();
     let event = calls::event_create(vcpu, numbering::irq_event(device, line))?;

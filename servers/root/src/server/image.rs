@@ -99,7 +99,8 @@ fn load_linux(root: &mut Root, index: usize, partition: &Partition) -> Result<St
     let module = *description::module(&root.info, &partition.image)?;
     let source = open(&mut root.windows.source, &module, &partition.image)?;
     let mut target = Target { place: &mut root.windows.target, region, bytes: memory_bytes };
-    let kernel = linux_elf::read(source.bytes()).map_err(|failure| failure!("image `{}` {failure}", partition.image))?;
+    let kernel =
+        linux_elf::read(source.bytes()).map_err(|failure| failure!("image `{}` {failure}", partition.image))?;
     let initrd = match &partition.initrd {
         Some(name) => Some((name, *description::module(&root.info, name)?)),
         None => None,

@@ -4,7 +4,9 @@
 use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::object::{RIGHT_COPY, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
 use sawmill_abi::status::Status;
-use sawmill_proto::root::{ROOT_LOOKUP_NAME, ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS};
+use sawmill_proto::root::{
+    ROOT_LOOKUP_NAME, ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
+};
 use sawmill_proto::system::Connection;
 use sawmill_root::names;
 use sawmill_rt::{calls, println};
