@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::emulator::Ports;
-use super::options::Hardware;
+use super::options::{Hardware, Network};
 use crate::paths::Scratch;
 
 const INSTRUCTIONS_PER_SECOND: u32 = 80_000_000;
@@ -41,6 +41,17 @@ pub fn command(
     }
     for index in 0..ports.count() {
         writeln!(text, "com{}: enabled=1, mode=socket-client, dev=127.0.0.1:{}", index + 1, ports.number(index)?)?;
+    }
+    if hardware.network == Network::User {
+        // e1000 sits in a slot of the PCI bus; the network itself is slirp.
+        writeln!(text, "pci: enabled=1, chipset=i440fx, slot1=e1000")?;
+        let script = scratch.join("slirp.conf");
+        let mut rules = String::from("# slirp config\n");
+        for (host, guest) in &hardware.forwards {
+            writeln!(rules, "hostfwd = tcp:127.0.0.1:{host}-10.0.2.15:{guest}")?;
+        }
+        std::fs::write(&script, rules)?;
+        writeln!(text, "e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=slirp, script={}", script.display())?;
     }
     let log = scratch.join("bochs.log");
     writeln!(text, "log: {}\npanic: action=fatal\nerror: action=report\ninfo: action=ignore", log.display())?;

@@ -34,6 +34,13 @@ pub struct Options {
     /// The system description.
     #[arg(long, default_value_os_t = paths::repository().join("servers/system.toml"))]
     pub system: PathBuf,
+    /// The network of the machine: `user` (the emulator's own, no privileges needed) or `none`. The ip partition
+    /// gets the NIC; it is part of the system description `servers/system-net.toml`.
+    #[arg(long, value_enum, default_value_t = Network::None)]
+    pub net: Network,
+    /// With `--net user`: connections to this port of the host's loopback go to that port of the guest.
+    #[arg(long, value_name = "HOSTPORT:GUESTPORT", value_parser = forward)]
+    pub forward: Vec<(u16, u16)>,
     /// The ext2 image with the root file system; without this, a throw-away one with busybox.
     #[arg(long)]
     pub disk: Option<PathBuf>,
@@ -89,6 +96,20 @@ fn copy_out(text: &str) -> Result<CopyOut> {
     Ok(CopyOut { guest: guest.to_owned(), host: PathBuf::from(host) })
 }
 
+/// What the machine's NIC is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Network {
+    /// No NIC.
+    None,
+    /// A network inside the emulator: the host is 10.0.2.2.
+    User,
+}
+
+fn forward(text: &str) -> Result<(u16, u16)> {
+    let (host, guest) = text.split_once(':').context("it has the form HOSTPORT:GUESTPORT")?;
+    Ok((host.parse()?, guest.parse()?))
+}
+
 /// The machine's parts that every emulator has.
 #[derive(Debug, Clone)]
 pub struct Hardware {
@@ -98,12 +119,22 @@ pub struct Hardware {
     pub memory_mib: u32,
     /// The processor that Bochs emulates.
     pub cpu_model: String,
+    /// What its NIC is connected to.
+    pub network: Network,
+    /// Ports of the host that lead to ports of the guest.
+    pub forwards: Vec<(u16, u16)>,
 }
 
 impl Options {
     /// The machine's parts.
     pub fn hardware(&self) -> Hardware {
-        Hardware { cpus: self.cpus, memory_mib: self.memory, cpu_model: self.cpu_model.clone() }
+        Hardware {
+            cpus: self.cpus,
+            memory_mib: self.memory,
+            cpu_model: self.cpu_model.clone(),
+            network: self.net,
+            forwards: self.forward.clone(),
+        }
     }
 
     /// Whether there is a shell on the terminal.

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! QEMU: with KVM and nested VT-x for runs, with its own emulation (which has no VT-x) for refusals.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use super::emulator::Ports;
-use super::options::Hardware;
+use super::options::{Hardware, Network};
 use crate::paths::Scratch;
 
 /// Who executes instructions.
@@ -58,6 +59,13 @@ pub fn command(
     if let Some(disk) = disk {
         command.arg("-drive").arg(format!("if=none,id=disk,format=raw,cache=writeback,file={}", disk.display()));
         command.args(["-device", "ide-hd,drive=disk,bus=ide.0,unit=0"]);
+    }
+    if hardware.network == Network::User {
+        let mut network = String::from("user,id=net");
+        for (host, guest) in &hardware.forwards {
+            write!(network, ",hostfwd=tcp:127.0.0.1:{host}-:{guest}")?;
+        }
+        command.args(["-netdev", &network, "-device", "e1000,netdev=net,mac=52:54:00:12:34:56,romfile="]);
     }
     for index in 0..ports.count() {
         let port = ports.number(index)?;

@@ -12,7 +12,7 @@ use crate::build;
 use crate::image::{self, Content, Entry, Firmware, Module, Protocol};
 use crate::paths::{self, Scratch};
 use crate::run::emulator::{Emulator, Ports, Words};
-use crate::run::options::{CPU_MODEL, Hardware};
+use crate::run::options::{CPU_MODEL, Hardware, Network};
 use crate::run::qemu::{self, Accelerator, Start};
 use crate::run::session::Event;
 
@@ -53,7 +53,13 @@ fn refusal(start: Start, firmware: Firmware) -> Result<()> {
     };
     image::write(&[entry], 0, firmware, &iso)?;
     let ports = Ports::open(1)?;
-    let hardware = Hardware { cpus: 1, memory_mib: 512, cpu_model: CPU_MODEL.to_owned() };
+    let hardware = Hardware {
+        cpus: 1,
+        memory_mib: 512,
+        cpu_model: CPU_MODEL.to_owned(),
+        network: Network::None,
+        forwards: Vec::new(),
+    };
     let command = qemu::command(&hardware, (Accelerator::Emulation, start), &iso, None, &ports, &scratch)?;
     let (sender, events) = std::sync::mpsc::channel();
     let mut emulator = Emulator::start(command, Words::Own, &ports, &scratch.join("out"), &sender)?;

@@ -11,7 +11,7 @@ use super::support::Bench;
 use crate::paths::Scratch;
 use crate::run::bochs;
 use crate::run::emulator::{Emulator, Ports, Words};
-use crate::run::options::{CPU_MODEL, Hardware};
+use crate::run::options::{CPU_MODEL, Hardware, Network};
 
 /// What the shell of the busybox image shows.
 const PROMPT: &str = "root@sawmill";
@@ -26,7 +26,13 @@ fn image(bench: &Bench) -> Result<()> {
     bench.xtask(&["image", "--out", &iso.display().to_string()], &[])?.expect_status(0)?;
     let scratch = Scratch::new("image")?;
     let ports = Ports::open(1)?;
-    let hardware = Hardware { cpus: 1, memory_mib: 512, cpu_model: CPU_MODEL.to_owned() };
+    let hardware = Hardware {
+        cpus: 1,
+        memory_mib: 512,
+        cpu_model: CPU_MODEL.to_owned(),
+        network: Network::None,
+        forwards: Vec::new(),
+    };
     let command = bochs::command(&hardware, &iso, None, &ports, &scratch)?;
     let (sender, events) = std::sync::mpsc::channel();
     let mut emulator = Emulator::start(command, Words::Own, &ports, &scratch.join("out"), &sender)?;
