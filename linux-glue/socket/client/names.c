@@ -120,7 +120,10 @@ int sawmill_socket_getname(struct socket *socket, struct sockaddr *address,
 	u64 in[SAWMILL_CALL_WORDS] = { 0, !!peer }, out[SAWMILL_CALL_WORDS];
 	s64 result;
 
-	if (peer && sock->peer_length) {
+	sawmill_sock_refresh(sock);
+	/* accept() asks with 2: it tells of a peer that has gone already. */
+	if (sock->peer_length &&
+	    (peer == 2 || (peer && sock->sk.sk_state != TCP_CLOSE))) {
 		memcpy(address, &sock->peer, sock->peer_length);
 		return sock->peer_length;
 	}
