@@ -137,8 +137,8 @@ hypercalls! {
     75 DeviceConfigWrite "device_config_write" Device object::RIGHT_DEVICE_CONFIG, ("w0 offset, w1 width, w2 value") -> ("");
     /// Describes a base address register; for memory it makes a Region capability (needs caller to hold COPY). UNSUPPORTED for less than a page of memory that shares its page with registers of another function.
     76 DeviceBar "device_bar" Device object::RIGHT_DEVICE_CONFIG, ("w0 index") -> ("rbx BAR_*, w0 base, w1 size in bytes, w2 Region selector for memory");
-    /// Programs a device's MSI or MSI-X entry for an Irq of kind MSI.
-    77 DeviceMsi "device_msi" Device object::RIGHT_DEVICE_CONFIG, ("w0 MSI-X index or 0, w1 Irq selector") -> ("");
+    /// Programs a device's MSI for an Irq of kind MSI. UNSUPPORTED for MSI-X, whose table lies in device memory that the kernel does not map, and for a device without MSI.
+    77 DeviceMsi "device_msi" Device object::RIGHT_DEVICE_CONFIG, ("w0 0 (the index of an MSI-X entry is reserved), w1 Irq selector") -> ("");
 
     /// Chooses what is traced.
     80 TraceControl "trace_control" Machine object::RIGHT_MACHINE_CONTROL, ("w0 mask of 1 << TraceKind; 0 = off") -> ("");
