@@ -15,7 +15,7 @@
 
 #include "platform.h"
 
-static const char *const exit_names[] = {
+const char *const sawmill_exit_names[SAWMILL_EXIT_NAMES] = {
 	[HV_EXIT_CLASS_HYPERCALL] = "hypercall",
 	[HV_EXIT_CLASS_PORTAL_CALL] = "portal_call",
 	[HV_EXIT_CLASS_PORTAL_REPLY] = "portal_reply",
@@ -64,8 +64,9 @@ static int exits_show(struct seq_file *file, void *unused)
 	mutex_lock(&statistics_lock);
 	status = hv_call(HV_PARTITION_STATISTICS, &self, __pa(statistics), 0, 0);
 	if (status == HV_STATUS_OK) {
-		for (class = 0; class < ARRAY_SIZE(exit_names); class++) {
-			seq_printf(file, "%s %llu\n", exit_names[class], sum_of(class));
+		for (class = 0; class < SAWMILL_EXIT_NAMES; class++) {
+			seq_printf(file, "%s %llu\n", sawmill_exit_names[class],
+				   sum_of(class));
 			total += sum_of(class);
 		}
 		seq_printf(file, "ipc %llu\n", calls());

@@ -25,8 +25,29 @@ static const struct place places[] = {
 };
 
 #define PLACES (sizeof(places) / sizeof(places[0]))
+/* The last of them. */
+#define RUN_PLACE (PLACES - 1)
 
 static int is_mounted[PLACES];
+
+/* Programs of the ramdisk that users get, too: sm-top, where the root has /run. */
+static void tools_place(void)
+{
+	static char bytes[64 * 1024];
+	int from = open("/sm-top", O_RDONLY);
+	long length;
+	int to;
+
+	if (from < 0)
+		return;
+	mkdir(ROOT "/run/sawmill", 0755);
+	to = open(ROOT "/run/sawmill/sm-top", O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	while (to >= 0 && (length = read(from, bytes, sizeof(bytes))) > 0)
+		write(to, bytes, length);
+	close(from);
+	if (to >= 0)
+		close(to);
+}
 
 const char *mounts_make(const struct spec *spec, int *error)
 {
@@ -47,6 +68,9 @@ const char *mounts_make(const struct spec *spec, int *error)
 			mkdir(places[i].dir, 0755);
 		is_mounted[i] = sys_mount("none", places[i].dir, places[i].type, 0, places[i].options) == 0;
 	}
+	/* Nothing of ours goes to the user's disk. */
+	if (is_mounted[RUN_PLACE])
+		tools_place();
 	return NULL;
 }
 

@@ -16,6 +16,10 @@
 /* What root told us; NULL when not in a partition. */
 extern const struct hv_partition_info *sawmill_info;
 
+/* Names of the classes of exits, by enum hv_exit_class. */
+#define SAWMILL_EXIT_NAMES	(HV_EXIT_CLASS_OTHER + 1)
+extern const char *const sawmill_exit_names[SAWMILL_EXIT_NAMES];
+
 typedef void (*sawmill_event_handler)(void *data);
 
 /*

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The app partition's initial ramdisk: sm-init, and a description of the run in a second archive.
+//! The app partition's initial ramdisk: sm-init, sm-top, and a description of the run in a second archive.
 //!
-//! sm-init is compiled against nolibc from the Linux source, so that it is small and depends on nothing.
+//! Both are compiled against nolibc from the Linux source, so that they are small and depend on nothing.
 
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ pub const LOGIN_SHELL: &str = "if command -v bash >/dev/null; then exec bash -l;
 
 /// The environment every command starts with.
 pub fn default_environment(terminal_type: &str) -> Vec<String> {
-    let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/sawmill";
     [path, "HOME=/root", "USER=root", "LANG=C.UTF-8", &format!("TERM={terminal_type}")].map(str::to_owned).to_vec()
 }
 
@@ -97,13 +97,16 @@ impl Spec {
 
 /// The ramdisk for one run.
 pub fn build(spec: &Spec) -> Result<Vec<u8>> {
-    let binary = init()?;
-    let program = std::fs::read(&binary).with_context(|| format!("cannot read {}", binary.display()))?;
+    let program = |dir: &str, name: &str| {
+        let binary = compiled(dir, name)?;
+        std::fs::read(&binary).with_context(|| format!("cannot read {}", binary.display()))
+    };
     let mut archive = Archive::default();
     archive.directory("dev");
     archive.character_device("dev/console", 5, 1);
     archive.directory("newroot");
-    archive.file("init", 0o755, &program);
+    archive.file("init", 0o755, &program("run", "sm-init")?);
+    archive.file("sm-top", 0o755, &program("top", "sm-top")?);
     let mut bytes = archive.finish();
     let mut run = Archive::default();
     run.file("spec", 0o600, &spec.encode());
@@ -111,9 +114,9 @@ pub fn build(spec: &Spec) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Compiles sm-init unless an identical one is cached.
-fn init() -> Result<PathBuf> {
-    let sources = paths::repository().join("servers/run");
+/// Compiles the program of `servers/DIR` unless an identical one is cached.
+pub fn compiled(dir: &str, name: &str) -> Result<PathBuf> {
+    let sources = paths::repository().join("servers").join(dir);
     let mut files = crate::linux::files_below(&sources)?;
     files.retain(|file| file.extension().is_some_and(|extension| extension == "c" || extension == "h"));
     let mut hash = Sha256::new();
@@ -121,11 +124,11 @@ fn init() -> Result<PathBuf> {
         hash.update(std::fs::read(file)?);
     }
     let key = linux::hex(&hash.finalize());
-    let out = paths::cached("init")?.join(format!("sm-init-{}", &key[..16]));
+    let out = paths::cached("init")?.join(format!("{name}-{}", &key[..16]));
     if out.is_file() {
         return Ok(out);
     }
-    let phase = Phase::start("init of the app partition");
+    let phase = Phase::start(name);
     let nolibc = linux::source_tree()?.join("tools/include/nolibc");
     let fresh = out.with_extension(std::process::id().to_string());
     let flags = ["-Os", "-Wall", "-Wextra", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector"];

@@ -22,8 +22,8 @@ mod setup;
 mod test;
 mod trace;
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -70,6 +70,17 @@ enum Task {
     Image(release::Options),
     /// Boots the multiserver: an interactive shell, or one program.
     Run(run::Options),
+    /// Shows what the partitions do, from a log of a run with `--hypervisor-options top=1`.
+    Top {
+        /// One object instead of tables.
+        #[arg(long)]
+        json: bool,
+        /// Looks again so often, in seconds; without it, once.
+        #[arg(long)]
+        interval: Option<u32>,
+        /// The log, as `xtask run --log` writes it, or of a serial console.
+        log: PathBuf,
+    },
     /// Runs the tests; the last line counts them.
     Test(test::Options),
     /// Prints figures about the source.
@@ -111,6 +122,7 @@ fn dispatch(task: Task) -> Result<ExitCode> {
             }
         }
         Task::Build { system } => release::build(&system)?,
+        Task::Top { json, interval, log } => return top(json, interval, &log),
         Task::Image(options) => release::image(&options)?,
         Task::Run(options) => return Ok(run_status(&options)),
         Task::Test(options) => {
@@ -122,6 +134,18 @@ fn dispatch(task: Task) -> Result<ExitCode> {
         Task::Rootfs { out, size, packages } => rootfs::debian(&out, &size, &packages)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The program of the app partition, which reads logs as well.
+fn top(json: bool, interval: Option<u32>, log: &Path) -> Result<ExitCode> {
+    let mut program = Command::new(initrd::compiled("top", "sm-top")?);
+    program.args(json.then_some("--json"));
+    match interval {
+        Some(seconds) => program.args(["--count", "0", "--interval", &seconds.to_string()]),
+        None => program.args(["--count", "1"]),
+    };
+    let status = program.arg(log).status()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The exit status of a run: that of the program, or one that says that the system failed.

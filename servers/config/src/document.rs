@@ -53,6 +53,9 @@ pub(crate) struct Partition {
     pub ends_run: bool,
     #[serde(default)]
     pub controls_itself: bool,
+    /// It may read the counters of all partitions.
+    #[serde(default)]
+    pub statistics: bool,
     /// Frames for kernel objects. Default: 512.
     pub kernel_frames: Option<Spanned<i64>>,
     /// Memory it may allocate at run time. Default: none.

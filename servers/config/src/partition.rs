@@ -71,6 +71,7 @@ pub(crate) fn compile(
         is_foreground: entry.foreground,
         ends_run: entry.ends_run,
         controls_itself: entry.controls_itself,
+        sees_statistics: entry.statistics,
         kernel_frames: match &entry.kernel_frames {
             Some(frames) => value::integer_in(at, "kernel_frames", frames, 16, 1 << 20)?,
             None => KERNEL_FRAMES_DEFAULT,

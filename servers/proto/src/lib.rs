@@ -7,5 +7,6 @@ pub mod file;
 pub mod root;
 pub mod run;
 pub mod socket;
+pub mod statistics;
 pub mod system;
 pub mod trace;

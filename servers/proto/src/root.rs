@@ -20,3 +20,16 @@ pub const ROOT_REGION_ALLOCATE: u64 = 4;
 /// `PEER_DEAD` if it stays dead.
 /// A connection without a control region is connected again without being asked for.
 pub const ROOT_RECONNECT: u64 = 5;
+/// w1 = place, 0 = root, then the partitions of the description. Needs `statistics` in the description (`NO_RIGHT`);
+/// `BAD_ARGUMENT` past the last. Reply: w0 = Partition selector with the right INFO, for `partition_statistics` (0 while
+/// there is none), w1, w2 = name, w3 = number, w4 = `LIFE_*`, w5 = restarts.
+pub const ROOT_PARTITION: u64 = 6;
+
+/// Life of a partition: not started.
+pub const LIFE_NEW: u64 = 0;
+/// Life of a partition: runs, but does not serve yet.
+pub const LIFE_STARTED: u64 = 1;
+/// Life of a partition: its clients may start.
+pub const LIFE_READY: u64 = 2;
+/// Life of a partition: ended.
+pub const LIFE_DEAD: u64 = 3;

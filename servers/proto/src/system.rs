@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// First field of every compiled description: the bytes `SYS1`.
 pub const SYSTEM_MAGIC: u32 = 0x3153_5953;
 /// Version of the types in this file: bumped by every change to them.
-pub const SYSTEM_VERSION: u32 = 2;
+pub const SYSTEM_VERSION: u32 = 3;
 
 /// Most partitions of a system, besides root.
 pub const PARTITIONS_MAX: usize = 8;
@@ -116,6 +116,8 @@ pub struct Partition {
     pub ends_run: bool,
     /// True if it holds its own capability with all rights ([`SELECTOR_OWN_CONTROL`]).
     pub controls_itself: bool,
+    /// True if it may read the counters of all partitions.
+    pub sees_statistics: bool,
     /// Frames the kernel may use for its objects.
     pub kernel_frames: u64,
     /// Region pages it may allocate besides its memory and pools.

@@ -7,7 +7,7 @@
 use sawmill_abi::event::{EVENT_COUNT, EVENT_FIRST_FREE};
 use sawmill_abi::info::{CONNECTIONS_MAX, DEVICES_MAX};
 use sawmill_abi::object::{SELECTOR_COUNT, SELECTOR_VCPU_BASE, VCPUS_MAX};
-use sawmill_proto::system::SYSTEM_CONNECTIONS_MAX;
+use sawmill_proto::system::{PARTITIONS_MAX, SYSTEM_CONNECTIONS_MAX};
 
 /// Interrupts of one device.
 pub const DEVICE_IRQS: u64 = 4;
@@ -19,12 +19,15 @@ const DEVICES: u64 = SIGNALS + 2 * SYSTEM_CONNECTIONS_MAX as u64;
 const IRQS: u64 = DEVICES + DEVICES_MAX as u64;
 const ALLOCATED: u64 = IRQS + DEVICES_MAX as u64 * DEVICE_IRQS;
 
+/// At the end of the table, where slots of the caller's choice come last.
+const OBSERVED: u64 = SELECTOR_COUNT - PARTITIONS_MAX as u64 - 1;
+
 const CLIENT_EVENTS: u64 = EVENT_FIRST_FREE;
 const SERVER_EVENTS: u64 = CLIENT_EVENTS + SYSTEM_CONNECTIONS_MAX as u64;
 const IRQ_EVENTS: u64 = SERVER_EVENTS + SYSTEM_CONNECTIONS_MAX as u64;
 
 const _: () = assert!(SELECTOR_VCPU_BASE + VCPUS_MAX <= ROOT_PORTAL);
-const _: () = assert!(ALLOCATED < SELECTOR_COUNT);
+const _: () = assert!(ALLOCATED < OBSERVED);
 const _: () = assert!(IRQ_EVENTS + DEVICES_MAX as u64 * DEVICE_IRQS <= EVENT_COUNT);
 const _: () = assert!(SYSTEM_CONNECTIONS_MAX <= CONNECTIONS_MAX);
 
@@ -56,6 +59,11 @@ pub const fn device(index: usize) -> u64 {
 /// Selector of an interrupt of a device.
 pub const fn irq(device: usize, line: usize) -> u64 {
     IRQS + device as u64 * DEVICE_IRQS + line as u64
+}
+
+/// Selector by which an observer reads the counters of root (0) or of a partition of the description (from 1).
+pub const fn observed(place: usize) -> u64 {
+    OBSERVED + place as u64
 }
 
 /// Event bit of the client by which the server signals.

@@ -50,7 +50,7 @@ fn description_survives_the_way_to_root() {
     let bytes = postcard::to_slice(&other, &mut [0; 16384]).unwrap().to_vec();
     assert_eq!(
         description::decode(&bytes).unwrap_err().text(),
-        "module `system` has version 3, this root reads version 2"
+        "module `system` has version 4, this root reads version 3"
     );
 }
 

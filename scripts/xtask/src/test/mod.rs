@@ -11,6 +11,7 @@ mod release_image;
 mod restart;
 mod source;
 mod support;
+mod top;
 mod trace_file;
 
 use std::collections::VecDeque;

@@ -7,8 +7,9 @@ use sawmill_abi::event::{
 };
 use sawmill_abi::status::Status;
 use sawmill_proto::root::{
-    ROOT_LOOKUP_NAME, ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
+    ROOT_LOOKUP_NAME, ROOT_PARTITION, ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
 };
+use sawmill_proto::statistics::EXIT_NAMES;
 
 use super::frames::Recording;
 
@@ -96,23 +97,6 @@ const SOCKET: [&str; 17] = [
     "resize",
 ];
 
-/// Classes of exits, from `sawmill_abi::statistics::ExitClass`.
-const EXITS: [&str; 13] = [
-    "hypercall",
-    "portal_call",
-    "portal_reply",
-    "interrupt",
-    "timer",
-    "interrupt window",
-    "CPUID",
-    "MSR",
-    "port",
-    "HLT",
-    "EPT violation",
-    "extended state",
-    "other",
-];
-
 /// Reasons of faults, from `sawmill_abi::fault::FaultReason`; they count from 1.
 const FAULTS: [&str; 7] =
     ["EPT violation", "triple fault", "entry failure", "unknown exit", "exit", "EPT misconfiguration", "halt forever"];
@@ -150,6 +134,7 @@ fn root_call(badge: u64, word: u64) -> String {
         ROOT_LOOKUP_NAME => "look up name",
         ROOT_REGION_ALLOCATE => "allocate region",
         ROOT_RECONNECT => "reconnect",
+        ROOT_PARTITION => "partition",
         _ => return format!("root request {word}"),
     };
     format!("root {name}")
@@ -157,7 +142,7 @@ fn root_call(badge: u64, word: u64) -> String {
 
 /// Names a class of exits.
 pub fn exit(class: u64) -> String {
-    find(&EXITS, class, "exit class")
+    find(&EXIT_NAMES, class, "exit class")
 }
 
 /// Names a fault's reason.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What root does by time: looks at servers, sends the trace on, and kills a server if a test asks for it.
+//! What root does by time: looks at servers, sends the trace on, prints counters, and kills a server if a test asks for it.
 
 use sawmill_root::hang::LOOKS;
 use sawmill_root::reason::End;
@@ -7,11 +7,11 @@ use sawmill_root::{inject, names};
 use sawmill_rt::{calls, println, time};
 
 use super::state::{Alarms, Root, State};
-use super::{hang, stream, watch};
+use super::{hang, record, stream, watch};
 
 /// Sets the first alarms.
 pub fn begin(root: &mut Root) {
-    root.alarms = Alarms { look: next_look(root), kill: None, drain: stream::next_drain(root) };
+    root.alarms = Alarms { look: next_look(root), kill: None, drain: stream::next_drain(root), top: next_top(root) };
     arm(root);
 }
 
@@ -20,9 +20,14 @@ fn next_look(root: &Root) -> Option<u64> {
     Some(time::tsc() + time::ticks(shortest / LOOKS, root.info.tsc_khz))
 }
 
+fn next_top(root: &Root) -> Option<u64> {
+    let period_ns = record::top_period_ns(&root.info)?;
+    Some(time::tsc().saturating_add(time::ticks(period_ns, root.info.tsc_khz)))
+}
+
 fn arm(root: &Root) {
-    let Alarms { look, kill, drain } = root.alarms;
-    let next = look.into_iter().chain(kill.map(|(_, at)| at)).chain(drain).min();
+    let Alarms { look, kill, drain, top } = root.alarms;
+    let next = look.into_iter().chain(kill.map(|(_, at)| at)).chain(drain).chain(top).min();
     // Setting a timer has no error; 0 turns it off.
     let _ = calls::timer_set(next.unwrap_or(0));
 }
@@ -55,6 +60,10 @@ pub fn ring(root: &mut Root) {
     if root.alarms.drain.is_some_and(|at| at <= now) {
         stream::read_out(root);
         root.alarms.drain = stream::next_drain(root);
+    }
+    if root.alarms.top.is_some_and(|at| at <= now) {
+        record::print_counters(root);
+        root.alarms.top = next_top(root);
     }
     arm(root);
 }

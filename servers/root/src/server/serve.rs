@@ -2,14 +2,16 @@
 //! Requests of partitions to root.
 
 use sawmill_abi::PAGE_SIZE;
-use sawmill_abi::object::{RIGHT_COPY, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
+use sawmill_abi::object::{RIGHT_COPY, RIGHT_PARTITION_INFO, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
 use sawmill_abi::status::Status;
 use sawmill_proto::root::{
-    ROOT_LOOKUP_NAME, ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
+    LIFE_DEAD, LIFE_NEW, LIFE_READY, LIFE_STARTED, ROOT_LOOKUP_NAME, ROOT_PARTITION, ROOT_RECONNECT,
+    ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
 };
 use sawmill_proto::system::Connection;
-use sawmill_root::names;
-use sawmill_rt::{calls, println};
+use sawmill_root::{names, numbering};
+use sawmill_rt::calls::{self, SELF, Selector};
+use sawmill_rt::println;
 
 use super::state::{NULL, Root, State};
 use super::{connect, launch};
@@ -29,6 +31,7 @@ pub fn call(root: &mut Root, index: usize, words: [u64; 6]) -> Result<[u64; 6], 
         ROOT_LOOKUP_NAME => lookup(root, index, &names::from_words(first, second))?,
         ROOT_REGION_ALLOCATE => allocate(root, index, first, second)?,
         ROOT_RECONNECT => reconnect(root, index, &names::from_words(first, second))?,
+        ROOT_PARTITION => return partition(root, index, first),
         _ => return Err(Status::Unsupported),
     };
     Ok([answer, 0, 0, 0, 0, 0])
@@ -68,6 +71,49 @@ fn reconnect(root: &mut Root, index: usize, service: &[u8]) -> Result<u64, Statu
         Status::PeerDead
     })?;
     Ok(0)
+}
+
+/// Tells an observer of root (0) or of a partition of the description, and lets it read the counters.
+fn partition(root: &Root, index: usize, place: u64) -> Result<[u64; 6], Status> {
+    if !root.system.partitions[index].sees_statistics {
+        return Err(Status::NoRight);
+    }
+    let place = usize::try_from(place).map_err(|_| Status::BadArgument)?;
+    let (selector, name, number, life, restarts) = match place.checked_sub(1) {
+        None => (SELF, "root", ROOT_NUMBER, LIFE_READY, 0),
+        Some(of) => {
+            let running = root.partitions.get(of).ok_or(Status::BadArgument)?;
+            (running.selector, root.name(of), running.number, life(running.state), running.restarts)
+        }
+    };
+    let [low, high] = names::to_words(name);
+    Ok([observed(root, index, selector, place)?, low, high, number, life, restarts])
+}
+
+/// Root's number in traces and on the console.
+pub const ROOT_NUMBER: u64 = 1;
+
+/// A state as observers read it.
+pub fn life(state: State) -> u64 {
+    match state {
+        State::New => LIFE_NEW,
+        State::Started => LIFE_STARTED,
+        State::Ready => LIFE_READY,
+        State::Dead => LIFE_DEAD,
+    }
+}
+
+/// The selector by which an observer reads a partition's counters; it vanishes with the partition.
+fn observed(root: &Root, observer: usize, partition: Selector, place: usize) -> Result<u64, Status> {
+    let slot = numbering::observed(place);
+    if partition == NULL {
+        return Ok(NULL.0);
+    }
+    match calls::capability_copy(partition, root.partitions[observer].selector, slot, RIGHT_PARTITION_INFO, 0) {
+        // It has it already.
+        Ok(_) | Err(Status::Busy) => Ok(slot),
+        Err(status) => Err(status),
+    }
 }
 
 fn allocate(root: &Root, index: usize, pages: u64, gpa: u64) -> Result<u64, Status> {

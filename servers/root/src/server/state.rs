@@ -41,6 +41,8 @@ pub struct Alarms {
     pub kill: Option<(usize, u64)>,
     /// Send the trace on.
     pub drain: Option<u64>,
+    /// Print the counters.
+    pub top: Option<u64>,
 }
 
 /// Address space for looking into regions.

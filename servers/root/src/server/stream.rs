@@ -15,13 +15,11 @@ use sawmill_rt::memory::{Shared, TRACE_ENTRIES, TracePage};
 use sawmill_rt::time;
 
 use super::record;
+use super::serve::ROOT_NUMBER;
 use super::state::Root;
 
 static PAGE: Shared<TracePage> =
     Shared::new(TracePage([TraceEntry { tsc: 0, kind: 0, who: 0, a: 0, b: 0 }; TRACE_ENTRIES]));
-
-/// Root's number in traces.
-const ROOT: u64 = 1;
 
 /// How far the rings have been sent.
 pub struct Stream {
@@ -84,7 +82,7 @@ pub fn end(root: &mut Root) {
 
 /// Says what the numbers stand for.
 fn describe(root: &Root) {
-    send_partition(ROOT, "root", &[0]);
+    send_partition(ROOT_NUMBER, "root", &[0]);
     let both = || root.partitions.iter().zip(&root.system.partitions);
     for (running, partition) in both() {
         send_partition(running.number, &partition.name, &running.cpus);
@@ -92,22 +90,15 @@ fn describe(root: &Root) {
     for connection in &root.system.connections {
         let number = |index: u8| root.partitions.get(usize::from(index)).map_or(0, |running| running.number);
         let (client, server) = (number(connection.client), number(connection.server));
-        let [low, high] = words(&connection.service);
+        let [low, high] = names::to_words(&connection.service);
         send(CONNECTION, connection.badge, &[client, server, connection.pool_bytes, low, high]);
     }
 }
 
 fn send_partition(number: u64, name: &str, cpus: &[u64]) {
-    let mut payload: ArrayVec<u64, { VCPUS_MAX as usize + 2 }> = words(name).into_iter().collect();
+    let mut payload: ArrayVec<u64, { VCPUS_MAX as usize + 2 }> = names::to_words(name).into_iter().collect();
     payload.extend(cpus.iter().copied().take(VCPUS_MAX as usize));
     send(PARTITION, number, &payload);
-}
-
-fn words(name: &str) -> [u64; 2] {
-    let bytes: [u8; 16] = names::padded(name);
-    let word =
-        |half: usize| bytes.iter().skip(8 * half).take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    [word(0), word(1)]
 }
 
 fn send(kind: u64, argument: u64, payload: &[u64]) {
