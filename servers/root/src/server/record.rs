@@ -97,10 +97,8 @@ pub fn print_counters(root: &Root) {
 
 fn print_partition(selector: Selector, name: &str, number: u64, life: u64, restarts: u64) {
     let life = usize::try_from(life).ok().and_then(|life| LIFE_NAMES.get(life)).unwrap_or(&"");
-    let page = match calls::partition_statistics(selector, &STATISTICS) {
-        Ok(page) => page,
-        Err(_) => PartitionStatistics::default(),
-    };
+    // A partition that is not there has none.
+    let page = calls::partition_statistics(selector, &STATISTICS).unwrap_or_default();
     let (pages, frames) = (page.region_pages, page.kernel_frames);
     let (quota_pages, quota_frames) = (page.region_quota_pages, page.kernel_quota_frames);
     println!(
