@@ -3,7 +3,7 @@
 //!
 //! Runs once on CPU 0 before any guest; errors are sentences for the console.
 
-use crate::limits::{OBJECT_COST, REGIONS, SMALL_OBJECTS, VCPUS};
+use crate::limits::{REGIONS, SMALL_OBJECTS, VCPUS};
 use crate::region::{Backing, Region};
 use crate::state::{Object, State};
 use crate::{device, lookup::Caller, mapping::NewMapping, partition::Partition, run::Kernel, vcpu::NewVcpu};
@@ -12,10 +12,10 @@ use sawmill_abi::info::{EVENT_PAGE_GPA, INFO_PAGE_GPA};
 use sawmill_abi::machine::{
     FLAT_IMAGE_MAGIC, FlatImageHeader, MODULE_NAME_MAX, MODULES_MAX, Module, ROOT_INFO_MAGIC, RootInfo,
 };
-use sawmill_abi::object::{RIGHT_ALL, SELECTOR_MACHINE, SELECTOR_SELF, SELECTOR_VCPU_BASE};
+use sawmill_abi::object::{SELECTOR_MACHINE, SELECTOR_SELF, SELECTOR_VCPU_BASE};
 use sawmill_abi::status::Status;
 use sawmill_abi::{ABI_VERSION, PAGE_SIZE};
-use sawmill_logic::capability::{Capability, Position};
+use sawmill_logic::capability::Position;
 use sawmill_logic::frames::{FRAMES_MAX, FramePool};
 use sawmill_logic::platform::{BootInformation, BootModule, EntryState, FrameRange, Gpa, Hpa, Platform};
 use sawmill_logic::{arena::Ref, console::Format, ept, extents::Placement, quota::Quota};
@@ -145,15 +145,10 @@ impl<P: Platform> State<P> {
     }
 
     fn read_header(&self, image: &BootModule) -> FlatImageHeader {
-        let word = |offset: usize| self.platform.read_u64(Hpa(image.start.0 + offset as u64));
-        FlatImageHeader {
-            magic: word(offset_of!(FlatImageHeader, magic)),
-            load_gpa: word(offset_of!(FlatImageHeader, load_gpa)),
-            entry: word(offset_of!(FlatImageHeader, entry)),
-            cr3: word(offset_of!(FlatImageHeader, cr3)),
-            stack: word(offset_of!(FlatImageHeader, stack)),
-            memory_bytes: word(offset_of!(FlatImageHeader, memory_bytes)),
-        }
+        // In the order of the fields, which are all words.
+        let words = core::array::from_fn(|index| self.platform.read_u64(Hpa(image.start.0 + index as u64 * 8)));
+        let [magic, load_gpa, entry, cr3, stack, memory_bytes] = words;
+        FlatImageHeader { magic, load_gpa, entry, cr3, stack, memory_bytes }
     }
 
     fn root_memory(&mut self, caller: &Caller) -> Result<(FrameRange, Position), Status> {
@@ -225,14 +220,7 @@ impl<P: Platform> State<P> {
     fn enter_module(&mut self, caller: &Caller, module: &BootModule) -> Result<u64, Status> {
         let range = FrameRange { start: module.start, pages: pages_of(module.size_bytes) };
         let at = self.free_selector(caller)?;
-        self.charge(caller.partition, OBJECT_COST)?;
-        let root = self.partitions.get_mut(caller.partition).ok_or(Status::BadSelector)?;
-        root.page_quota.charge(range.pages).map_err(|_| Status::NoQuota)?;
-        let region = Region { range, backing: Backing::Memory, payer: caller.partition, origin: at };
-        let Ok(reference) = self.regions.insert(region) else { return Err(Status::NoSlot) };
-        let capability = Capability { object: Object::Region(reference), rights: RIGHT_ALL, badge: 0 };
-        self.capabilities.insert(at, capability, None).map_err(|_| Status::NoSlot)?;
-        Ok(u64::from(at.slot))
+        self.enter_region(Region { range, backing: Backing::Memory, payer: caller.partition, origin: at }, at)
     }
 }
 

@@ -9,7 +9,7 @@
 use crate::hypercall::{Answer, Arguments};
 use crate::interrupt::Irq;
 use crate::region::{Backing, Region};
-use crate::state::{Decoded, Object, State};
+use crate::state::{Decoded, State};
 use crate::{limits::OBJECT_COST, lookup::Caller, partition::Partition};
 use arrayvec::ArrayVec;
 use sawmill_abi::machine::{BAR_MEMORY, BAR_NONE, BAR_PORTS, DEVICE_UNSAFE_DMA};
@@ -39,11 +39,6 @@ pub(crate) struct Device {
     pub msix: Option<u16>,
     pub origin: Position,
 }
-
-/// Class code, upper two bytes: IDE controller.
-const CLASS_IDE: u32 = 0x0101;
-/// Fixed ports of the two channels of an IDE controller, by the bit of its programming interface that frees them.
-const IDE_CHANNELS: [(u32, [(u64, u64); 2]); 2] = [(1, [(0x1f0, 8), (0x3f6, 1)]), (4, [(0x170, 8), (0x376, 1)])];
 
 /// Lists the PCI functions of a machine.
 pub(crate) fn list<P: Platform, const N: usize>(platform: &P) -> ArrayVec<Function, N> {
@@ -83,7 +78,7 @@ impl<P: Platform> State<P> {
         let [machine, address, flags, ..] = arguments.words;
         self.lookup_machine(caller, machine)?;
         let function = self.functions.iter().find(|function| u64::from(function.address) == address).copied();
-        let Function { address, class, .. } = function.ok_or(Status::BadArgument)?;
+        let Function { address, .. } = function.ok_or(Status::BadArgument)?;
         if flags & !DEVICE_UNSAFE_DMA != 0 {
             return Err(Status::BadArgument);
         }
@@ -95,21 +90,21 @@ impl<P: Platform> State<P> {
             return Err(Status::Busy);
         }
         let at = self.free_selector(caller)?;
-        if self.devices.is_full() {
-            return Err(Status::NoSlot);
-        }
-        self.charge_object(target)?;
         let bars = self.size_bars(address);
-        if let Err(status) = self.grant_device_ports(target, &bars, class) {
-            self.release(target, OBJECT_COST);
-            return Err(status);
-        }
         let read = |offset| self.platform.pci_read(address, offset, 1) as u8;
         let msi = pci::find_capability(read, pci::CAPABILITY_MSI);
         let msix = pci::find_capability(read, pci::CAPABILITY_MSIX);
         let device = Device { partition: target, address, bars, sizing: 0, msi, msix, origin: at };
-        let Ok(reference) = self.devices.insert(device) else { return Err(Status::NoSlot) };
-        Ok(Answer::value(self.name_object(at, Object::Device(reference))))
+        let selector = self.enter(at, target, |state| &mut state.devices, device)?;
+        for bar in bars {
+            if let Bar::Ports { base: base @ 1.., size } = bar
+                && let Err(status) = self.grant_ports(target, base, size)
+            {
+                self.revoke(at);
+                return Err(status);
+            }
+        }
+        Ok(Answer::value(selector))
     }
 
     fn size_bars(&self, address: u16) -> [Bar; BARS] {
@@ -135,26 +130,6 @@ impl<P: Platform> State<P> {
             }
         }
         bars
-    }
-
-    fn grant_device_ports(&mut self, target: Ref<Partition>, bars: &[Bar; BARS], class: u32) -> Decoded<()> {
-        for bar in bars {
-            if let Bar::Ports { base, size } = *bar
-                && base != 0
-            {
-                self.grant_ports(target, base, size)?;
-            }
-        }
-        if class >> 16 == CLASS_IDE {
-            for (native, ranges) in IDE_CHANNELS {
-                for (first, count) in ranges {
-                    if class >> 8 & native == 0 {
-                        self.grant_ports(target, first, count)?;
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 
     pub(crate) fn destroy_device(&mut self, reference: Ref<Device>) {
@@ -222,9 +197,6 @@ impl<P: Platform> State<P> {
                     return Err(Status::NoRight);
                 }
                 let at = self.free_selector(caller)?;
-                if self.regions.is_full() {
-                    return Err(Status::NoSlot);
-                }
                 let start = base & !(PAGE_SIZE - 1);
                 let pages = (base - start).saturating_add(size).div_ceil(PAGE_SIZE);
                 let range = FrameRange { start: Hpa(start), pages };
@@ -232,7 +204,6 @@ impl<P: Platform> State<P> {
                     // The page holds registers of somebody else.
                     return Err(Status::Unsupported);
                 }
-                self.charge_object(caller.partition)?;
                 let region = Region { range, backing: Backing::Device, payer: caller.partition, origin: at };
                 let selector = self.enter_region(region, at)?;
                 Ok(Answer::value(BAR_MEMORY).with(&[base, size, selector]))

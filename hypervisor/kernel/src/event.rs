@@ -6,7 +6,7 @@
 //! again and is never lost.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::state::{Decoded, Object, State};
+use crate::state::{Decoded, State};
 use crate::vcpu::{Activity, Outcome, Vcpu, attention};
 use crate::{lookup::Caller, partition::Partition};
 use sawmill_abi::event::{EVENT_COUNT, EVENT_PAGE_LOOKING, EVENT_PAGE_UPCALL_PENDING, EVENT_PORTAL, EVENT_WORDS};
@@ -39,14 +39,7 @@ impl<P: Platform> State<P> {
         }
         let payer = self.vcpus.get(vcpu).ok_or(Status::BadSelector)?.partition;
         let at = self.free_selector(caller)?;
-        if self.events.is_full() {
-            return Err(Status::NoSlot);
-        }
-        self.charge_object(payer)?;
-        let Ok(reference) = self.events.insert(Event { vcpu, bit, payer }) else {
-            return Err(Status::NoSlot);
-        };
-        Ok(Answer::value(self.name_object(at, Object::Event(reference))))
+        Ok(Answer::value(self.enter(at, payer, |state| &mut state.events, Event { vcpu, bit, payer })?))
     }
 
     pub(crate) fn event_signal(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {

@@ -5,7 +5,7 @@
 //! `irq_acknowledge`, so that no driver has to be trusted to end it.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::state::{Decoded, Object, State};
+use crate::state::{Decoded, State};
 use crate::{event::Event, limits::OBJECT_COST, lookup::Caller, partition::Partition};
 use sawmill_abi::machine::{IRQ_ACTIVE_LOW, IRQ_KIND_GSI, IRQ_KIND_ISA, IRQ_KIND_MSI, IRQ_LEVEL};
 use sawmill_abi::object::{RIGHT_EVENT_SIGNAL, RIGHT_IRQ_ACKNOWLEDGE};
@@ -46,26 +46,22 @@ impl<P: Platform> State<P> {
             return Err(Status::Busy);
         }
         let at = self.free_selector(caller)?;
-        if self.irqs.is_full() {
-            return Err(Status::NoSlot);
-        }
         let vector = self.free_vector().ok_or(Status::NoSlot)?;
-        self.charge_object(caller.partition)?;
-        if let Some((gsi, mode)) = pin
-            && !self.platform.route_pin(gsi, vector, mode, cpu)
-        {
-            self.release(caller.partition, OBJECT_COST);
+        // A routed pin stays masked if the object cannot be made.
+        if pin.is_some_and(|(gsi, mode)| !self.platform.route_pin(gsi, vector, mode, cpu)) {
             return Err(Status::BadArgument);
         }
-        let irq = Irq { pin, vector, cpu, event, is_masked: false, payer: caller.partition, origin: at };
-        let Ok(reference) = self.irqs.insert(irq) else { return Err(Status::NoSlot) };
+        let payer = caller.partition;
+        let irq = Irq { pin, vector, cpu, event, is_masked: false, payer, origin: at };
+        let selector = self.enter(at, payer, |state| &mut state.irqs, irq)?;
+        let entered = self.lookup(caller, selector, 0)?;
         if let Some(place) = self.vectors.get_mut(usize::from(vector)) {
-            *place = Some(reference);
+            *place = Some(entered);
         }
         if let Some((gsi, _)) = pin {
             self.platform.set_pin_masked(gsi, false);
         }
-        Ok(Answer::value(self.name_object(at, Object::Irq(reference))))
+        Ok(Answer::value(selector))
     }
 
     fn free_vector(&self) -> Option<u8> {

@@ -46,7 +46,7 @@ impl<P: Platform> State<P> {
         if partition.condition != Condition::Running {
             return Err(Status::PeerDead);
         }
-        let server = partition.server_on(here).ok_or(Status::PeerDead)?;
+        let server = self.server_on(partition, here).ok_or(Status::PeerDead)?;
         if self.is_waiting_for(server, caller) {
             return Err(Status::Busy);
         }

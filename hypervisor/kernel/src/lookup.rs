@@ -8,8 +8,9 @@ use crate::{
 };
 use sawmill_abi::object::{RIGHT_ALL, RIGHT_MACHINE_CONTROL};
 use sawmill_abi::status::Status;
+use sawmill_logic::arena::{Arena, Ref};
 use sawmill_logic::capability::{Capability, Position};
-use sawmill_logic::{arena::Ref, platform::Platform, quota::QuotaExceeded};
+use sawmill_logic::platform::Platform;
 
 /// Who makes a hypercall.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,8 @@ impl Caller {
 pub(crate) trait Named: Sized {
     /// Picks a reference of this kind out of a capability's object.
     fn pick(object: Object) -> Option<Ref<Self>>;
+    /// Makes a capability's object of a reference.
+    fn object(reference: Ref<Self>) -> Object;
 }
 
 macro_rules! named {
@@ -38,6 +41,9 @@ macro_rules! named {
             #[inline(always)]
             fn pick(object: Object) -> Option<Ref<Self>> {
                 if let Object::$kind(reference) = object { Some(reference) } else { None }
+            }
+            fn object(reference: Ref<Self>) -> Object {
+                Object::$kind(reference)
             }
         })*
     };
@@ -83,7 +89,7 @@ impl<P: Platform> State<P> {
     /// Charges kernel units to a partition.
     pub fn charge(&mut self, payer: Ref<Partition>, units: u64) -> Decoded<()> {
         let payer = self.partitions.get_mut(payer).ok_or(Status::BadSelector)?;
-        payer.kernel_quota.charge(units).map_err(|QuotaExceeded| Status::NoQuota)
+        payer.kernel_quota.charge(units)
     }
 
     /// Gives charged kernel units back.
@@ -93,8 +99,19 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// Charges one small object.
-    pub fn charge_object(&mut self, payer: Ref<Partition>) -> Decoded<()> {
-        self.charge(payer, OBJECT_COST)
+    /// Enters a new object on a payer's quota, with its original capability at a position found free before.
+    pub fn enter<T: Named, const N: usize>(
+        &mut self,
+        at: Position,
+        payer: Ref<Partition>,
+        arena: fn(&mut Self) -> &mut Arena<T, N>,
+        object: T,
+    ) -> Decoded<u64> {
+        if arena(self).is_full() {
+            return Err(Status::NoSlot);
+        }
+        self.charge(payer, OBJECT_COST)?;
+        let Ok(reference) = arena(self).insert(object) else { return Err(Status::NoSlot) };
+        Ok(self.name_object(at, T::object(reference)))
     }
 }

@@ -76,7 +76,7 @@ impl<P: Platform> State<P> {
         if target.condition == Condition::Dying {
             return Err(Status::Busy);
         }
-        target.kernel_quota.charge(OBJECT_COST).map_err(|_| Status::NoQuota)?;
+        target.kernel_quota.charge(OBJECT_COST)?;
         let request = ept::Request {
             gpa: new.gpa,
             hpa,

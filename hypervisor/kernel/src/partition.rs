@@ -5,7 +5,7 @@
 //! How it ends is in `destroy.rs`.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::limits::{CPUS, FIRST_FREE_SELECTOR};
+use crate::limits::FIRST_FREE_SELECTOR;
 use crate::state::{Decoded, Object, State};
 use crate::vcpu::{Vcpu, attention};
 use crate::{lookup::Caller, portal::Portal};
@@ -17,7 +17,7 @@ use sawmill_abi::{PAGE_SIZE, status::Status};
 use sawmill_logic::arena::Ref;
 use sawmill_logic::capability::{Capability, Position};
 use sawmill_logic::platform::{Hpa, Platform};
-use sawmill_logic::quota::{Quota, QuotaExceeded};
+use sawmill_logic::quota::Quota;
 
 /// Whether a partition lives; numbers as in `PartitionStatistics::state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +50,6 @@ pub(crate) struct Partition {
     pub ept_root: Hpa,
     pub handler: Option<Handler>,
     pub vcpus: [Option<Ref<Vcpu>>; VCPUS_MAX as usize],
-    /// The vCPU with the lowest index on each CPU: the one that serves calls there.
-    pub vcpu_on_cpu: [Option<Ref<Vcpu>>; CPUS],
-    pub cpu_of: [usize; VCPUS_MAX as usize],
     pub port_bitmaps: Option<[Hpa; 2]>,
 }
 
@@ -68,8 +65,6 @@ impl Partition {
             ept_root,
             handler: None,
             vcpus: [None; VCPUS_MAX as usize],
-            vcpu_on_cpu: [None; CPUS],
-            cpu_of: [0; VCPUS_MAX as usize],
             port_bitmaps: None,
         }
     }
@@ -77,39 +72,6 @@ impl Partition {
     /// Returns the vCPU with this index.
     pub fn vcpu(&self, index: usize) -> Option<Ref<Vcpu>> {
         self.vcpus.get(index).copied().flatten()
-    }
-
-    /// Returns the vCPU that takes calls made on a CPU.
-    pub fn server_on(&self, cpu: usize) -> Option<Ref<Vcpu>> {
-        self.vcpu_on_cpu.get(cpu).copied().flatten().or(self.vcpu(0))
-    }
-
-    /// Enters a new vCPU.
-    pub fn add_vcpu(&mut self, index: usize, cpu: usize, vcpu: Ref<Vcpu>) {
-        if let (Some(place), Some(cpu_of)) = (self.vcpus.get_mut(index), self.cpu_of.get_mut(index)) {
-            *place = Some(vcpu);
-            *cpu_of = cpu;
-        }
-        self.choose_servers();
-    }
-
-    /// Strikes a vCPU off.
-    pub fn remove_vcpu(&mut self, vcpu: Ref<Vcpu>) {
-        for place in &mut self.vcpus {
-            if *place == Some(vcpu) {
-                *place = None;
-            }
-        }
-        self.choose_servers();
-    }
-
-    fn choose_servers(&mut self) {
-        self.vcpu_on_cpu = [None; CPUS];
-        for (vcpu, cpu) in self.vcpus.iter().zip(self.cpu_of) {
-            if let Some(place @ None) = self.vcpu_on_cpu.get_mut(cpu) {
-                *place = *vcpu;
-            }
-        }
     }
 
     /// Its name without padding.
@@ -120,6 +82,12 @@ impl Partition {
 }
 
 impl<P: Platform> State<P> {
+    /// Finds the vCPU that takes calls made on a CPU: the first one there, or the first of all.
+    pub(crate) fn server_on(&self, partition: &Partition, cpu: usize) -> Option<Ref<Vcpu>> {
+        let is_there = |vcpu: &Ref<Vcpu>| self.vcpus.get(*vcpu).is_some_and(|vcpu| vcpu.cpu == cpu);
+        partition.vcpus.into_iter().flatten().find(is_there).or(partition.vcpu(0))
+    }
+
     pub(crate) fn partition_create(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
         let payer = self.lookup(caller, arguments.selector, RIGHT_PARTITION_GRANT)?;
         let [name_low, name_high, kernel_units, pages, ..] = arguments.words;
@@ -129,7 +97,7 @@ impl<P: Platform> State<P> {
         }
         let mut kernel_quota = Quota::new(kernel_units);
         // The root of its page table is the first thing it pays.
-        kernel_quota.charge(1).map_err(|QuotaExceeded| Status::NoQuota)?;
+        kernel_quota.charge(1)?;
         let paying = self.partitions.get_mut(payer).ok_or(Status::BadSelector)?;
         if pages > paying.page_quota.left() || kernel_units > paying.kernel_quota.left() {
             return Err(Status::NoQuota);

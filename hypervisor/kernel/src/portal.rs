@@ -5,9 +5,9 @@
 //! find an empty slot; what it costs moves to whoever paid for the server.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::state::{Decoded, Object, State};
+use crate::state::{Decoded, State};
 use crate::{lookup::Caller, partition::Partition};
-use sawmill_abi::{object::RIGHT_PARTITION_GRANT, status::Status};
+use sawmill_abi::object::RIGHT_PARTITION_GRANT;
 use sawmill_logic::{arena::Ref, platform::Platform, time};
 
 /// An entry point.
@@ -22,13 +22,8 @@ impl<P: Platform> State<P> {
     pub(crate) fn portal_create(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
         let server = self.lookup(caller, arguments.selector, RIGHT_PARTITION_GRANT)?;
         let at = self.free_selector(caller)?;
-        if self.portals.is_full() {
-            return Err(Status::NoSlot);
-        }
-        self.charge_object(server)?;
         let budget_ticks = time::ticks_of_ns(arguments.words[0], self.platform.tsc_khz());
         let portal = Portal { server, payer: server, budget_ticks };
-        let Ok(reference) = self.portals.insert(portal) else { return Err(Status::NoSlot) };
-        Ok(Answer::value(self.name_object(at, Object::Portal(reference))))
+        Ok(Answer::value(self.enter(at, server, |state| &mut state.portals, portal)?))
     }
 }

@@ -2,7 +2,7 @@
 //! Regions: contiguous frames with an owner who pays for them.
 
 use crate::hypercall::{Answer, Arguments};
-use crate::state::{Decoded, Object, State};
+use crate::state::{Decoded, State};
 use crate::{lookup::Caller, partition::Partition};
 use sawmill_abi::object::{RIGHT_PARTITION_GRANT, RIGHT_REGION_DMA};
 use sawmill_abi::region::{REGION_ALIGN_2M, REGION_BELOW_4G};
@@ -48,33 +48,28 @@ impl<P: Platform> State<P> {
         placement: Placement,
         at: Position,
     ) -> Decoded<(FrameRange, u64)> {
-        if self.regions.is_full() {
-            return Err(Status::NoSlot);
-        }
-        let paying = self.partitions.get(payer).ok_or(Status::BadSelector)?;
-        if paying.page_quota.left() < pages {
-            return Err(Status::NoQuota);
-        }
-        self.charge_object(payer)?;
-        let Some(range) = self.extents.take(pages, placement) else {
-            self.release(payer, crate::limits::OBJECT_COST);
-            return Err(Status::NoQuota);
-        };
+        let range = self.extents.take(pages, placement).ok_or(Status::NoQuota)?;
+        let region = Region { range, backing: Backing::Memory, payer, origin: at };
+        let selector = self.enter_region(region, at).inspect_err(|_| {
+            let given = self.extents.give(range);
+            debug_assert!(given);
+        })?;
         for page in 0..pages {
             self.platform.zero_page(Hpa(range.start.0 + page * PAGE_SIZE));
         }
-        if let Some(paying) = self.partitions.get_mut(payer) {
-            let charged = paying.page_quota.charge(pages);
-            debug_assert!(charged.is_ok());
-        }
-        let selector = self.enter_region(Region { range, backing: Backing::Memory, payer, origin: at }, at)?;
         Ok((range, selector))
     }
 
-    /// Enters a region whose charges are made and for which there is room.
+    /// Enters a region and charges its payer, also for its pages if they are memory.
     pub(crate) fn enter_region(&mut self, region: Region, at: Position) -> Decoded<u64> {
-        let Ok(reference) = self.regions.insert(region) else { return Err(Status::NoSlot) };
-        Ok(self.name_object(at, Object::Region(reference)))
+        let payer = region.payer;
+        let pages = if region.backing == Backing::Memory { region.range.pages } else { 0 };
+        self.partitions.get_mut(payer).ok_or(Status::BadSelector)?.page_quota.charge(pages)?;
+        let entered = self.enter(at, payer, |state| &mut state.regions, region);
+        if let (Err(_), Some(paying)) = (entered, self.partitions.get_mut(payer)) {
+            paying.page_quota.release(pages);
+        }
+        entered
     }
 
     pub(crate) fn region_info(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {

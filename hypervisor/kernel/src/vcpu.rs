@@ -196,8 +196,9 @@ impl<P: Platform> State<P> {
         }
         // Each vCPU is a member of one CPU once, and there are no more vCPUs than places.
         let _ = self.cpu(cpu as usize).members.try_push(reference);
-        if let Some(partition) = self.partitions.get_mut(owner) {
-            partition.add_vcpu(index as usize, cpu as usize, reference);
+        let places = self.partitions.get_mut(owner).map(|partition| &mut partition.vcpus);
+        if let Some(place) = places.and_then(|places| places.get_mut(index as usize)) {
+            *place = Some(reference);
         }
         // It may be the one that serves calls on its CPU from now on.
         self.begin_epoch();
@@ -239,7 +240,7 @@ impl<P: Platform> State<P> {
         vcpu.event_page = None;
         let (owner, cpu, frames) = (vcpu.partition, vcpu.cpu, vcpu.frames.len());
         if let Some(partition) = self.partitions.get_mut(owner) {
-            partition.remove_vcpu(reference);
+            partition.vcpus = partition.vcpus.map(|vcpu| vcpu.filter(|vcpu| *vcpu != reference));
             partition.kernel_quota.release(frames as u64);
         }
         let state = self.cpu(cpu);

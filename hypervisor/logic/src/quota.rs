@@ -4,16 +4,14 @@
 //! Owns [`Quota`]. Invariant: `used <= limit`. Who creates, pays; what is
 //! destroyed is released by exactly what it was charged.
 
+use sawmill_abi::status::Status;
+
 /// A budget of frames, pages or table slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
     limit: u64,
     used: u64,
 }
-
-/// The quota does not cover the charge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QuotaExceeded;
 
 impl Quota {
     /// Creates a quota of which nothing is used.
@@ -39,10 +37,10 @@ impl Quota {
     /// Takes from the quota.
     ///
     /// # Errors
-    /// [`QuotaExceeded`] when less is left; nothing is taken then.
-    pub fn charge(&mut self, amount: u64) -> Result<(), QuotaExceeded> {
+    /// NO_QUOTA when less is left; nothing is taken then.
+    pub fn charge(&mut self, amount: u64) -> Result<(), Status> {
         if amount > self.left() {
-            return Err(QuotaExceeded);
+            return Err(Status::NoQuota);
         }
         self.used += amount;
         Ok(())
