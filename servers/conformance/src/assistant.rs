@@ -126,7 +126,4 @@ mod assistant {
     }
 }
 
-#[cfg(not(target_os = "none"))]
-fn main() {
-    eprintln!("build it for x86_64-unknown-none");
-}
+sawmill_rt::partition_only!();

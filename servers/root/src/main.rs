@@ -9,8 +9,4 @@
 #[cfg(target_os = "none")]
 mod server;
 
-#[cfg(not(target_os = "none"))]
-fn main() {
-    eprintln!("sawmill-root runs as the first partition only: build it for x86_64-unknown-none");
-    std::process::exit(1);
-}
+sawmill_rt::partition_only!();

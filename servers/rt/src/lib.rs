@@ -14,12 +14,25 @@ pub mod console;
 pub mod event;
 pub mod hypercall;
 pub mod memory;
+pub mod port;
 #[cfg(target_os = "none")]
 mod start;
 pub mod time;
 pub mod vcpu;
 
 pub use sawmill_abi as abi;
+
+/// Says on any host that a program is a partition's image.
+#[macro_export]
+macro_rules! partition_only {
+    () => {
+        #[cfg(not(target_os = "none"))]
+        fn main() {
+            eprintln!("{} runs in a partition only: build it for x86_64-unknown-none", env!("CARGO_BIN_NAME"));
+            std::process::exit(1);
+        }
+    };
+}
 
 /// Names the function at which the partition's first vCPU starts.
 ///

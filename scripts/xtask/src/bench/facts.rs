@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Figures of the system as a whole: what must be trusted, what Linux was changed, what memory it takes.
 
-use std::path::Path;
-
 use anyhow::Result;
 
+use super::memory;
 use super::results::Fact;
-use super::{lines, memory};
+use crate::test::measure;
 
 /// Limits from the design (sections 4, 5, 11).
 const ROOT_MODE_LINES: f64 = 8000.0;
@@ -36,12 +35,12 @@ pub fn empty_call(log: &str) -> Vec<Fact> {
 }
 
 /// Collects the facts; `log` holds root's records of a run. Root and the kernel's image are not in them.
-pub fn collect(repository: &Path, log: &str) -> Result<Vec<Fact>> {
-    let patches = lines::patches(repository)?;
+pub fn collect(log: &str) -> Result<Vec<Fact>> {
+    let (patches, changed_lines) = measure::patches()?;
     let mut facts = vec![
-        fact("Code in root mode", lines::root_mode(repository)? as f64, "lines", Some(ROOT_MODE_LINES)),
-        fact("Patches of Linux", patches.files as f64, "patches", Some(PATCHES)),
-        fact("Changed lines in them", patches.changed_lines as f64, "lines", Some(PATCH_LINES)),
+        fact("Code in root mode", measure::root_mode_lines()? as f64, "lines", Some(ROOT_MODE_LINES)),
+        fact("Patches of Linux", patches as f64, "patches", Some(PATCHES)),
+        fact("Changed lines in them", changed_lines as f64, "lines", Some(PATCH_LINES)),
     ];
     let memory = memory::parse(log);
     for entry in &memory {

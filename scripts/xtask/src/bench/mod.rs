@@ -10,7 +10,6 @@ mod compare;
 mod facts;
 mod figures;
 mod html;
-mod lines;
 mod markdown;
 mod memory;
 mod model;
@@ -144,7 +143,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     } else {
         String::new()
     };
-    results.facts = facts::collect(&paths::repository(), &records)?;
+    results.facts = facts::collect(&records)?;
     if is_wanted(options, EMPTY_CALL) && options.our_log.is_none() {
         let log = conformance_log(options, &scratch)?;
         std::fs::write(out.join("conformance.log"), &log)?;

@@ -72,7 +72,7 @@ fn a_failed_run_s_own_words_are_the_reason() {
 
 #[test]
 fn facts_have_their_limits() {
-    let facts = facts::collect(&paths::repository(), "MEMORY ext2 1800 20\nMEMORY app a000 40\n").expect("collects");
+    let facts = facts::collect("MEMORY ext2 1800 20\nMEMORY app a000 40\n").expect("collects");
     let beyond = facts.iter().find(|fact| fact.what == "Memory beyond stock Linux").expect("is there");
     assert_eq!((beyond.value, beyond.goal), (24.4, Some(48.0)));
 }

@@ -5,7 +5,7 @@
 
 mod boots;
 mod files;
-mod measure;
+pub mod measure;
 mod refusals;
 mod release_image;
 mod restart;

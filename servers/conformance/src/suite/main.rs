@@ -16,7 +16,4 @@ mod run;
 #[cfg(target_os = "none")]
 mod smp;
 
-#[cfg(not(target_os = "none"))]
-fn main() {
-    eprintln!("build it for x86_64-unknown-none");
-}
+sawmill_rt::partition_only!();
