@@ -3,7 +3,7 @@
 //!
 //! Everything here runs and is tested on the host. The kernel crate holds the
 //! objects and calls this; the machine crate implements [`platform`].
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, feature = "fake")), no_std)]
 #![forbid(unsafe_code)]
 // Tables live in statics, which need `const fn new`; nobody asks for a default.
 #![allow(clippy::new_without_default)]
@@ -14,6 +14,8 @@ pub mod console;
 pub mod cpuid;
 pub mod ept;
 pub mod extents;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 pub mod frames;
 pub mod msr;
 pub mod pci;

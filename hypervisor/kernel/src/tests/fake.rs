@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A machine in memory: frames in a vector, vCPUs that follow a script.
+//! A machine in memory, with vCPUs that follow a script.
 
+use sawmill_logic::fake::Memory;
 use sawmill_logic::platform::{
     CpuIndex, EntryState, Exit, HardwareError, Hpa, PhysicalMemory, PinMode, Platform, Registers, Tsc, VcpuHardware,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 /// What a scripted vCPU does in one entry.
 pub type Step = Box<dyn FnOnce(&mut Registers) -> Exit + Send>;
@@ -46,12 +47,14 @@ impl Guests {
 }
 
 pub struct Fake {
-    words: Mutex<Vec<u64>>,
+    memory: Memory,
     pub guests: Arc<Guests>,
     pub console: Mutex<Vec<u8>>,
     pub input: Mutex<VecDeque<u8>>,
     pub invalidated: Mutex<Vec<Hpa>>,
     pub masked: Mutex<BTreeMap<u32, bool>>,
+    /// Address of the function, offset, value.
+    pub pci_writes: Mutex<Vec<(u16, u16, u32)>>,
     pub cpus: u32,
 }
 
@@ -64,60 +67,44 @@ pub const ENTRY_TICKS: u64 = 6_000_000;
 impl Fake {
     pub fn new(cpus: u32) -> &'static Fake {
         Box::leak(Box::new(Fake {
-            words: Mutex::new(vec![0; ((MEMORY_START + MEMORY_BYTES) / 8) as usize]),
+            memory: Memory::new(MEMORY_START..MEMORY_START + MEMORY_BYTES),
             guests: Arc::default(),
             console: Mutex::default(),
             input: Mutex::default(),
             invalidated: Mutex::default(),
             masked: Mutex::default(),
+            pci_writes: Mutex::default(),
             cpus,
         }))
-    }
-
-    fn words(&self) -> MutexGuard<'_, Vec<u64>> {
-        self.words.lock().unwrap()
     }
 }
 
 impl PhysicalMemory for Fake {
     fn read_u64(&self, at: Hpa) -> u64 {
-        self.words().get((at.0 / 8) as usize).copied().unwrap_or(0)
+        self.memory.read_u64(at)
     }
     fn write_u64(&self, at: Hpa, value: u64) {
-        assert!(at.0.is_multiple_of(8) && at.0 >= MEMORY_START, "write to {at:?}");
-        self.words()[(at.0 / 8) as usize] = value;
+        self.memory.write_u64(at, value);
     }
     fn fetch_or_u64(&self, at: Hpa, bits: u64) -> u64 {
-        let old = self.read_u64(at);
-        self.write_u64(at, old | bits);
-        old
+        self.memory.fetch_or_u64(at, bits)
     }
     fn swap_u64(&self, at: Hpa, value: u64) -> u64 {
-        let old = self.read_u64(at);
-        self.write_u64(at, value);
-        old
+        self.memory.swap_u64(at, value)
     }
     fn zero_page(&self, at: Hpa) {
-        assert!(at.0.is_multiple_of(4096) && at.0 >= MEMORY_START, "zeroing of {at:?}");
-        self.words()[(at.0 / 8) as usize..][..512].fill(0);
+        self.memory.zero_page(at);
     }
     fn copy_in(&self, from: Hpa, to: &mut [u8]) {
-        for (offset, byte) in to.iter_mut().enumerate() {
-            let at = from.0 + offset as u64;
-            *byte = self.read_u64(Hpa(at & !7)).to_le_bytes()[(at % 8) as usize];
-        }
+        self.memory.copy_in(from, to);
     }
     fn copy_out(&self, to: Hpa, from: &[u8]) {
-        for (offset, byte) in from.iter().enumerate() {
-            let at = to.0 + offset as u64;
-            let mut word = self.read_u64(Hpa(at & !7)).to_le_bytes();
-            word[(at % 8) as usize] = *byte;
-            self.write_u64(Hpa(at & !7), u64::from_le_bytes(word));
-        }
+        self.memory.copy_out(to, from);
     }
 }
 
-/// PCI functions: an IDE controller at 0:1.1 and a network card at 0:3.0 with MSI, a memory BAR, and one in a page of the other.
+/// PCI functions: an IDE controller at 0:1.1, a network card at 0:3.0 with MSI, a memory BAR, and one in a page of the
+/// other, and a controller at 0:4.0 with MSI-X for eight messages.
 fn pci_space(address: u16) -> Option<[u32; 64]> {
     let mut space = [0u32; 64];
     match address {
@@ -136,6 +123,13 @@ fn pci_space(address: u16) -> Option<[u32; 64]> {
             space[5] = 0xffff_fe00;
             space[13] = 0x40;
             space[16] = 0x0080_0005;
+        }
+        0x20 => {
+            (space[0], space[2], space[15]) = (0x5845_8086, 0x0108_0202, 0x010b);
+            space[4] = 0xfeb0_0000;
+            space[13] = 0x40;
+            // Firmware left all of it masked.
+            space[16] = 0x4007_0011;
         }
         _ => return None,
     }
@@ -202,7 +196,9 @@ impl Platform for Fake {
         let shifted = word >> (offset % 4 * 8);
         if width == 4 { shifted } else { shifted & ((1 << (width * 8)) - 1) }
     }
-    fn pci_write(&self, _: u16, _: u16, _: u8, _: u32) {}
+    fn pci_write(&self, address: u16, offset: u16, _: u8, value: u32) {
+        self.pci_writes.lock().unwrap().push((address, offset, value));
+    }
     fn console_put(&self, bytes: &[u8]) {
         self.console.lock().unwrap().extend_from_slice(bytes);
     }

@@ -2,44 +2,9 @@
 //! Page tables over fake memory, against a model that is a map.
 
 use super::{EXECUTE, MapError, MemoryType, READ, Request, TableFrames, Tables, WRITE, translate};
-use crate::platform::{Gpa, Hpa, PhysicalMemory};
+use crate::fake::Memory;
+use crate::platform::{Gpa, Hpa};
 use proptest::prelude::*;
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Sparse memory that holds page tables only.
-#[derive(Default)]
-struct Memory {
-    words: RefCell<BTreeMap<u64, u64>>,
-    /// Frames that are tables now: a write anywhere else is a defect.
-    tables: RefCell<BTreeSet<u64>>,
-}
-
-impl PhysicalMemory for Memory {
-    fn read_u64(&self, at: Hpa) -> u64 {
-        assert!(self.tables.borrow().contains(&(at.0 & !4095)), "a walk left the tables: {at:?}");
-        self.words.borrow().get(&at.0).copied().unwrap_or(0)
-    }
-    fn write_u64(&self, at: Hpa, value: u64) {
-        assert!(self.tables.borrow().contains(&(at.0 & !4095)), "write outside of tables: {at:?}");
-        self.words.borrow_mut().insert(at.0, value);
-    }
-    fn fetch_or_u64(&self, at: Hpa, bits: u64) -> u64 {
-        let old = self.read_u64(at);
-        self.write_u64(at, old | bits);
-        old
-    }
-    fn swap_u64(&self, at: Hpa, value: u64) -> u64 {
-        let old = self.read_u64(at);
-        self.write_u64(at, value);
-        old
-    }
-    fn zero_page(&self, at: Hpa) {
-        self.words.borrow_mut().retain(|address, _| address & !4095 != at.0);
-    }
-    fn copy_in(&self, _: Hpa, _: &mut [u8]) {}
-    fn copy_out(&self, _: Hpa, _: &[u8]) {}
-}
 
 struct Frames<'a> {
     memory: &'a Memory,
@@ -49,15 +14,12 @@ struct Frames<'a> {
 impl TableFrames for Frames<'_> {
     fn take(&mut self) -> Option<Hpa> {
         let frame = self.free.pop()?;
-        self.memory.tables.borrow_mut().insert(frame);
         // What was there before must not matter.
-        for index in 0..512 {
-            self.memory.words.borrow_mut().insert(frame + index * 8, u64::MAX);
-        }
+        self.memory.add(Hpa(frame), u64::MAX);
         Some(Hpa(frame))
     }
     fn give(&mut self, frame: Hpa) {
-        assert!(self.memory.tables.borrow_mut().remove(&frame.0), "not a table: {frame:?}");
+        assert!(self.memory.remove(frame), "not a table: {frame:?}");
         self.free.push(frame.0);
     }
 }
@@ -66,8 +28,9 @@ const ROOT: Hpa = Hpa(0x1000);
 const TABLES: u64 = 24;
 
 fn with_tables(test: impl FnOnce(&Memory, &mut Frames<'_>) -> Result<(), TestCaseError>) -> Result<(), TestCaseError> {
-    let memory = Memory::default();
-    memory.tables.borrow_mut().insert(ROOT.0);
+    // Only frames that are tables exist: a walk or a write anywhere else is a defect.
+    let memory = Memory::new(0..0);
+    memory.add(ROOT, 0);
     let free = (0..TABLES).map(|index| 0x10_0000 + index * 4096).collect();
     let mut frames = Frames { memory: &memory, free };
     test(&memory, &mut frames)
