@@ -7,6 +7,7 @@
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use arrayvec::ArrayVec;
 use spin::Once;
 
 use crate::{boot::multiboot::SymbolTables, console::LastWords, cpu::area, cpu::exceptions::Frame, memory::paging};
@@ -123,8 +124,8 @@ struct Symbol(u64);
 
 /// Entry of an ELF64 symbol table.
 const ENTRY_SIZE: usize = 24;
-/// Length of the last part of a mangled path: `h` and 16 digits.
-const HASH_LENGTH: usize = 17;
+/// Longer names are cut.
+const NAME_MAX: usize = 256;
 
 impl fmt::Display for Symbol {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -142,33 +143,9 @@ impl fmt::Display for Symbol {
         formatter.write_str(" = ")?;
         let (names, size) = tables.names;
         let bytes = (names + name as usize..names + size).map(read::<u8>).take_while(|&byte| byte != 0);
-        write_name(formatter, bytes)?;
-        write!(formatter, "+{:#x}", self.0 - value)
-    }
-}
-
-/// Writes a symbol's name; of one in the legacy mangling the path, without its hash.
-fn write_name(formatter: &mut fmt::Formatter, bytes: impl Iterator<Item = u8> + Clone) -> fmt::Result {
-    if !bytes.clone().take(3).eq(*b"_ZN") {
-        return bytes.into_iter().try_for_each(|byte| formatter.write_char(char::from(byte)));
-    }
-    let mut bytes = bytes.skip(3).peekable();
-    let mut separator = "";
-    loop {
-        let mut length = 0usize;
-        while let Some(digit) = bytes.next_if(u8::is_ascii_digit) {
-            length = length.saturating_mul(10).saturating_add(usize::from(digit - b'0'));
-        }
-        let is_hash = length == HASH_LENGTH && bytes.peek() == Some(&b'h');
-        if length == 0 || is_hash {
-            return Ok(());
-        }
-        formatter.write_str(separator)?;
-        separator = "::";
-        for _ in 0..length {
-            let Some(byte) = bytes.next() else { return Ok(()) };
-            formatter.write_char(char::from(byte))?;
-        }
+        let name: ArrayVec<u8, NAME_MAX> = bytes.take(NAME_MAX).collect();
+        let name = rustc_demangle::demangle(core::str::from_utf8(&name).unwrap_or("?"));
+        write!(formatter, "{name:#}+{:#x}", self.0 - value)
     }
 }
 
