@@ -17,13 +17,13 @@ pub enum FaultReason {
     EptViolation = 1,
     /// Triple fault.
     TripleFault = 2,
-    /// VM entry refused the vCPU's state; qualification = the processor's.
+    /// VM entry refused the vCPU's state; qualification = the processor's, address = exit reason or VM-instruction error.
     EntryFailure = 3,
-    /// An exit that nobody asked for; qualification = basic exit reason.
+    /// An exit that nobody asked for; qualification = basic exit reason, address = the processor's qualification.
     UnknownExit = 4,
     /// The partition asked for it (`partition_exit`): address = code, qualification = [`ExitKind`].
     Exit = 5,
-    /// An EPT entry is malformed: a hypervisor defect, confined to the partition.
+    /// An EPT entry is malformed: a hypervisor defect, confined to the partition; address = GPA.
     EptMisconfiguration = 6,
     /// HLT with interrupts off: the vCPU can never run again.
     HaltForever = 7,

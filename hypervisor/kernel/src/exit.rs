@@ -25,9 +25,9 @@ fn class(exit: &Exit, registers: &Registers) -> ExitClass {
         Exit::Cpuid => ExitClass::Cpuid,
         Exit::MsrRead | Exit::MsrWrite => ExitClass::Msr,
         Exit::Port { .. } => ExitClass::Port,
-        Exit::Halt { .. } => ExitClass::Halt,
-        Exit::EptViolation { .. } | Exit::EptMisconfiguration { .. } => ExitClass::EptViolation,
-        Exit::TripleFault | Exit::EntryFailure { .. } | Exit::Skip | Exit::Unknown { .. } => ExitClass::Other,
+        Exit::Halt => ExitClass::Halt,
+        Exit::Fault { reason: FaultReason::EptViolation, .. } => ExitClass::EptViolation,
+        Exit::Fault { .. } | Exit::Skip => ExitClass::Other,
     }
 }
 
@@ -94,18 +94,13 @@ impl<P: Platform> State<P> {
                 }
                 hardware.advance();
             }
-            Exit::Halt { interrupts_enabled: true } => {
+            Exit::Halt => {
                 hardware.advance();
                 self.wait(reference);
             }
             Exit::Skip => hardware.advance(),
-            Exit::Halt { interrupts_enabled: false }
-            | Exit::EptViolation { .. }
-            | Exit::EptMisconfiguration { .. }
-            | Exit::TripleFault
-            | Exit::EntryFailure { .. }
-            | Exit::Unknown { .. } => {
-                let fault = fault_of(exit, hardware.rip());
+            Exit::Fault { reason, qualification, address } => {
+                let fault = Fault { reason, rip: hardware.rip(), qualification, address };
                 self.fault(reference, &fault);
             }
         }
@@ -121,17 +116,4 @@ fn answer_msr(hardware: &mut impl VcpuHardware, registers: &mut Registers, answe
         MsrAnswer::Ignore => hardware.advance(),
         MsrAnswer::Fault => hardware.inject_general_protection(),
     }
-}
-
-fn fault_of(exit: Exit, rip: u64) -> Fault {
-    let (reason, qualification, address) = match exit {
-        Exit::EptViolation { gpa, access } => (FaultReason::EptViolation, access, gpa.0),
-        Exit::EptMisconfiguration { gpa } => (FaultReason::EptMisconfiguration, 0, gpa.0),
-        Exit::TripleFault => (FaultReason::TripleFault, 0, 0),
-        Exit::EntryFailure { reason, qualification } => (FaultReason::EntryFailure, qualification, u64::from(reason)),
-        Exit::Halt { .. } => (FaultReason::HaltForever, 0, 0),
-        Exit::Unknown { reason, qualification } => (FaultReason::UnknownExit, u64::from(reason), qualification),
-        _ => (FaultReason::UnknownExit, u64::MAX, 0),
-    };
-    Fault { reason, rip, qualification, address }
 }

@@ -9,6 +9,8 @@
 //! calls `KERNEL.boot(&information)` once on CPU 0, then
 //! `KERNEL.run(CpuIndex(n))` on each CPU.
 
+use sawmill_abi::fault::FaultReason;
+
 /// Host-physical address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hpa(pub u64);
@@ -104,40 +106,18 @@ pub enum Exit {
         /// INS or OUTS.
         is_string: bool,
     },
-    /// HLT.
-    Halt {
-        /// RFLAGS.IF at the time.
-        interrupts_enabled: bool,
-    },
-    /// Access to unmapped guest-physical memory.
-    EptViolation {
-        /// Where.
-        gpa: Gpa,
-        /// Bit 0 read, 1 write, 2 execute.
-        access: u64,
-    },
-    /// Malformed EPT entry.
-    EptMisconfiguration {
-        /// Where.
-        gpa: Gpa,
-    },
-    /// Triple fault.
-    TripleFault,
-    /// VM entry refused the state.
-    EntryFailure {
-        /// Exit reason or VM-instruction error.
-        reason: u32,
-        /// Exit qualification.
-        qualification: u64,
-    },
+    /// HLT with interrupts on.
+    Halt,
     /// INVD, WBINVD, PAUSE and other exits that are skipped.
     Skip,
-    /// An exit nobody asked for.
-    Unknown {
-        /// Basic exit reason.
-        reason: u32,
-        /// Exit qualification.
+    /// The vCPU cannot go on; what the numbers mean is said at the reason.
+    Fault {
+        /// Why.
+        reason: FaultReason,
+        /// More about it.
         qualification: u64,
+        /// Where, or more.
+        address: u64,
     },
 }
 

@@ -3,9 +3,10 @@
 
 use super::world::{Guest, ROOT, World};
 use proptest::prelude::*;
+use sawmill_abi::fault::FaultReason;
 use sawmill_abi::hypercall::{Hypercall, TABLE};
 use sawmill_abi::object::{RIGHT_ALL, SELECTOR_MACHINE};
-use sawmill_logic::platform::{Exit, Gpa, Registers};
+use sawmill_logic::platform::{Exit, Registers};
 
 /// One thing that a hostile guest does.
 #[derive(Clone, Debug)]
@@ -37,13 +38,17 @@ fn act() -> impl Strategy<Value = Act> {
         Just(Exit::MsrRead),
         Just(Exit::MsrWrite),
         Just(Exit::Skip),
-        Just(Exit::Halt { interrupts_enabled: true }),
+        Just(Exit::Halt),
         Just(Exit::InterruptWindow),
         Just(Exit::DeadlineReached),
         (any::<u16>(), prop_oneof![Just(1u8), Just(2), Just(4)], any::<bool>(), any::<bool>())
             .prop_map(|(port, width, is_input, is_string)| Exit::Port { port, width, is_input, is_string }),
         any::<u8>().prop_map(|vector| Exit::ExternalInterrupt { vector }),
-        (any::<u64>(), 0u64..8).prop_map(|(gpa, access)| Exit::EptViolation { gpa: Gpa(gpa), access }),
+        (any::<u64>(), 0u64..8).prop_map(|(address, qualification)| Exit::Fault {
+            reason: FaultReason::EptViolation,
+            qualification,
+            address
+        }),
     ];
     prop_oneof![15 => call, 1 => exit.prop_map(Act::Exit)]
 }

@@ -7,7 +7,7 @@ use sawmill_abi::fault::{FAULT_PARK, FAULT_RESUME, FaultReason};
 use sawmill_abi::hypercall::Hypercall::{self, PartitionDestroy, PortalCall, PortalReply, PortalReplyWait, VcpuWait};
 use sawmill_abi::object::SELECTOR_SELF;
 use sawmill_abi::status::{REPLY_NONE, Status};
-use sawmill_logic::platform::{Exit, Gpa, Registers};
+use sawmill_logic::platform::{Exit, Registers};
 
 fn status(registers: &Registers) -> Status {
     Status::from_raw(registers.rax).expect("a status")
@@ -40,6 +40,8 @@ fn receive(world: &World, cpu: usize, server: Guest) {
     }
     panic!("the server does not receive: {:?}", world.activity(server.vpid));
 }
+
+const TRIPLE_FAULT: Exit = Exit::Fault { reason: FaultReason::TripleFault, qualification: 0, address: 0 };
 
 #[test]
 fn call_and_reply_carry_six_words_and_the_badge() {
@@ -226,7 +228,7 @@ fn handled() -> (World, Guest, Guest) {
 #[test]
 fn fault_becomes_a_call_and_resumes() {
     let (world, handler, guest) = handled();
-    let violation = Exit::EptViolation { gpa: Gpa(0x4000_0000), access: 2 };
+    let violation = Exit::Fault { reason: FaultReason::EptViolation, qualification: 2, address: 0x4000_0000 };
     world.push(guest.vpid, violation, None);
     world.turns(0, 4);
     let message = world.last_entry(handler.vpid);
@@ -241,7 +243,7 @@ fn fault_becomes_a_call_and_resumes() {
 #[test]
 fn fault_that_is_not_resumed_parks_the_partition() {
     let (world, handler, guest) = handled();
-    world.push(guest.vpid, Exit::TripleFault, None);
+    world.push(guest.vpid, TRIPLE_FAULT, None);
     world.turns(0, 4);
     world.push_call(handler.vpid, PortalReplyWait, 0, &[FAULT_PARK]);
     world.turns(0, 3);
@@ -259,11 +261,11 @@ fn handlers_that_wait_for_handlers_all_end_with_the_last() {
     world.park_root();
     let (last, others) = guests.split_last().unwrap();
     for guest in others {
-        world.push(guest.vpid, Exit::TripleFault, None);
+        world.push(guest.vpid, TRIPLE_FAULT, None);
     }
     world.turns(0, 20);
     assert!(others.iter().all(|guest| matches!(world.activity(guest.vpid), Activity::Calling(_))));
-    world.push(last.vpid, Exit::TripleFault, None);
+    world.push(last.vpid, TRIPLE_FAULT, None);
     world.turns(0, 3);
     assert!(guests.iter().all(|guest| world.activity(guest.vpid) == Activity::Parked));
 }
@@ -273,7 +275,7 @@ fn fault_without_a_handler_is_told_on_the_console() {
     let world = World::new(1);
     let guest = world.guest("guest", 0, 3);
     world.park_root();
-    world.push(guest.vpid, Exit::EntryFailure { reason: 33, qualification: 4 }, None);
+    world.push(guest.vpid, Exit::Fault { reason: FaultReason::EntryFailure, qualification: 4, address: 33 }, None);
     world.turns(0, 3);
     let console = String::from_utf8_lossy(&world.machine.console.lock().unwrap()).into_owned();
     assert!(console.contains("[hypervisor] partition guest: vCPU 0 stopped: EntryFailure"), "{console}");
@@ -283,6 +285,6 @@ fn fault_without_a_handler_is_told_on_the_console() {
 #[should_panic(expected = "machine stopped")]
 fn machine_stops_when_root_ends() {
     let world = World::new(1);
-    world.push(super::world::ROOT, Exit::TripleFault, None);
+    world.push(super::world::ROOT, TRIPLE_FAULT, None);
     world.turns(0, 3);
 }

@@ -3,7 +3,7 @@
 //!
 //! Prints one line per figure and one sentinel line.
 
-use sawmill_abi::PAGE_SIZE;
+use sawmill_abi::{PAGE_SIZE, fault::FaultReason};
 use sawmill_logic::platform::{
     CpuIndex, EntryState, Exit, FrameRange, Hpa, PhysicalMemory, Platform, Registers, Tsc, VcpuHardware,
 };
@@ -148,11 +148,12 @@ pub fn run(free: &Ranges, crash: Option<&str>) {
     expect(
         "injection while interrupts are off",
         vcpu.enter(&mut registers, Tsc::NEVER),
-        Exit::EntryFailure { reason: 0x8000_0021, qualification: 0 },
+        Exit::Fault { reason: FaultReason::EntryFailure, qualification: 0, address: 0x8000_0021 },
     );
     let mut vcpu = bench.vcpu(7);
     program(&[0x0f, 0xff], bench.memory);
-    expect("undefined instruction without an IDT", vcpu.enter(&mut registers, Tsc::NEVER), Exit::TripleFault);
+    let triple_fault = Exit::Fault { reason: FaultReason::TripleFault, qualification: 0, address: 0 };
+    expect("undefined instruction without an IDT", vcpu.enter(&mut registers, Tsc::NEVER), triple_fault);
     let mut vcpu = bench.vcpu(8);
     program(&[0xa0, 0, 0, 0x20, 0, 0, 0, 0, 0], bench.memory);
     let _ = vcpu.enter(&mut registers, Tsc::NEVER);

@@ -7,10 +7,11 @@
 use core::sync::atomic::Ordering;
 use x86::vmx::vmcs::{control, guest, ro};
 
-use sawmill_logic::platform::{Exit, Gpa, Registers, Tsc, VcpuHardware};
+use sawmill_abi::fault::FaultReason;
+use sawmill_logic::platform::{Exit, Registers, Tsc, VcpuHardware};
 
 use super::system_calls::{self, Access};
-use super::vcpu::Vcpu;
+use super::vcpu::{INTERRUPTS_ENABLED, Vcpu};
 use super::{control_registers, debug_registers, extended_state, instructions};
 use crate::apic::{self, local};
 use crate::{cpu::area::Cpu, cpu::exceptions};
@@ -53,10 +54,10 @@ const VALID: u64 = 1 << 31;
 pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64, deadline: Tsc) -> Option<Exit> {
     let qualification = instructions::read(ro::EXIT_QUALIFICATION);
     if reason & ENTRY_FAILED != 0 {
-        return Some(Exit::EntryFailure { reason: reason as u32, qualification });
+        return fault(FaultReason::EntryFailure, qualification, reason);
     }
     let basic = reason as u32 & 0xffff;
-    let unknown = Some(Exit::Unknown { reason: basic, qualification });
+    let unknown = fault(FaultReason::UnknownExit, basic.into(), qualification);
     let vectoring = instructions::read(ro::IDT_VECTORING_INFO);
     if vectoring & VALID != 0 {
         // The exit interrupted the delivery of an event, which a guest must not lose.
@@ -70,19 +71,15 @@ pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64
             exceptions::open_window();
             return exceptions::take_pending().and_then(|vector| interrupt(cpu, vector, deadline));
         }
-        TRIPLE_FAULT => return Some(Exit::TripleFault),
+        TRIPLE_FAULT => return fault(FaultReason::TripleFault, 0, 0),
         INTERRUPT_WINDOW => return Some(Exit::InterruptWindow),
         CPUID => return Some(Exit::Cpuid),
-        HLT => {
-            let interrupts_enabled = instructions::read(guest::RFLAGS) & 1 << 9 != 0;
-            return Some(Exit::Halt { interrupts_enabled });
-        }
+        HLT if instructions::read(guest::RFLAGS) & INTERRUPTS_ENABLED != 0 => return Some(Exit::Halt),
+        HLT => return fault(FaultReason::HaltForever, 0, 0),
         INVD | PAUSE | WBINVD => return Some(Exit::Skip),
         IO => return Some(port(qualification)),
-        EPT_VIOLATION => {
-            return Some(Exit::EptViolation { gpa: guest_physical_address(), access: qualification & 7 });
-        }
-        EPT_MISCONFIGURATION => return Some(Exit::EptMisconfiguration { gpa: guest_physical_address() }),
+        EPT_VIOLATION => return fault(FaultReason::EptViolation, qualification & 7, guest_physical_address()),
+        EPT_MISCONFIGURATION => return fault(FaultReason::EptMisconfiguration, 0, guest_physical_address()),
         CONTROL_REGISTER => control_registers::access(vcpu, registers),
         RDPMC => vcpu.inject_general_protection(),
         GETSEC | VMCLEAR..=VMXON | MWAIT | MONITOR | INVEPT | INVVPID | VMFUNC => vcpu.inject_invalid_opcode(),
@@ -108,8 +105,12 @@ pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64
     None
 }
 
-fn guest_physical_address() -> Gpa {
-    Gpa(instructions::read(ro::GUEST_PHYSICAL_ADDR_FULL))
+fn fault(reason: FaultReason, qualification: u64, address: u64) -> Option<Exit> {
+    Some(Exit::Fault { reason, qualification, address })
+}
+
+fn guest_physical_address() -> u64 {
+    instructions::read(ro::GUEST_PHYSICAL_ADDR_FULL)
 }
 
 fn port(qualification: u64) -> Exit {

@@ -9,6 +9,7 @@ use core::arch::asm;
 use core::sync::atomic::Ordering;
 use x86::vmx::vmcs::{control, guest, ro};
 
+use sawmill_abi::fault::FaultReason;
 use sawmill_logic::platform::{
     CpuIndex, EntryState, Exit, HardwareError, Hpa, PhysicalMemory, Registers, Tsc, VcpuHardware, is_canonical,
 };
@@ -34,7 +35,8 @@ unsafe extern "C" {
 const BLOCKED_FOR_ONE_INSTRUCTION: u64 = 3;
 /// DPL in the access rights of SS: the privilege level.
 const PRIVILEGE_LEVEL: u64 = 3 << 5;
-const INTERRUPTS_ENABLED: u64 = 1 << 9;
+/// IF in RFLAGS.
+pub(super) const INTERRUPTS_ENABLED: u64 = 1 << 9;
 
 /// Where a vCPU is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,7 +225,7 @@ impl Vcpu {
     #[inline(never)]
     fn entry_failure(&self, error: VmxError) -> Exit {
         crate::log!("VM entry of tag {} failed: VM-instruction error {}", self.identity.vpid, error.0);
-        Exit::EntryFailure { reason: error.0, qualification: 0 }
+        Exit::Fault { reason: FaultReason::EntryFailure, qualification: 0, address: error.0.into() }
     }
 }
 
