@@ -72,11 +72,15 @@ static int __init pci_arch(void)
 	return 0;
 }
 
+const struct hv_device_info *sawmill_pci_device(const struct pci_dev *dev)
+{
+	return find_device(dev->bus->number, dev->devfn);
+}
+
 static int pci_enable_irq(struct pci_dev *dev)
 {
-	const struct hv_device_info *device;
+	const struct hv_device_info *device = sawmill_pci_device(dev);
 
-	device = find_device(dev->bus->number, dev->devfn);
 	if (device && device->irq_selectors[0])
 		dev->irq = device->irq_numbers[0];
 	return 0;
@@ -175,4 +179,5 @@ void __init sawmill_pci_init(void)
 	x86_init.pci.fixup_irqs = x86_init_noop;
 	pcibios_enable_irq = pci_enable_irq;
 	pcibios_disable_irq = NULL;
+	sawmill_msi_init();
 }

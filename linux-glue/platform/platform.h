@@ -15,9 +15,19 @@ void __init sawmill_power_init(void);
 void __init sawmill_memory_init(void);
 
 #ifdef CONFIG_PCI
+struct pci_dev;
+
 void __init sawmill_pci_init(void);
+/* What root said of a function; NULL if it is none of ours. */
+const struct hv_device_info *sawmill_pci_device(const struct pci_dev *dev);
 #else
 static inline void sawmill_pci_init(void) { }
+#endif
+
+#ifdef CONFIG_PCI_MSI
+void __init sawmill_msi_init(void);
+#else
+static inline void sawmill_msi_init(void) { }
 #endif
 
 /* Registers this CPU's timer. */

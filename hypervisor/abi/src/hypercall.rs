@@ -129,16 +129,16 @@ hypercalls! {
     65 IrqAcknowledge "irq_acknowledge" Irq object::RIGHT_IRQ_ACKNOWLEDGE, ("") -> ("");
     /// Lists the PCI functions of the machine; BAD_ARGUMENT past the last.
     72 DeviceFind "device_find" Machine object::RIGHT_MACHINE_CONTROL, ("w0 index") -> ("rbx address (bus << 8 | device << 3 | function), w0 vendor | device << 16, w1 class code << 8 | revision, w2 interrupt line | pin << 8");
-    /// Assigns a PCI function: its port BARs are granted. UNSUPPORTED without an IOMMU unless DEVICE_UNSAFE_DMA. BUSY if assigned.
-    73 DeviceAssign "device_assign" Partition object::RIGHT_PARTITION_CONTROL, ("w0 Machine selector, w1 address, w2 DEVICE_* flags") -> ("rbx Device selector");
+    /// Assigns a PCI function: its port BARs are granted. UNSUPPORTED without an IOMMU unless DEVICE_UNSAFE_DMA: such a device can reach all memory, and can forge the message of any interrupt, since a message is a write to memory. BUSY if assigned.
+    73 DeviceAssign "device_assign" Partition object::RIGHT_PARTITION_CONTROL, ("w0 Machine selector, w1 address, w2 DEVICE_* flags") -> ("rbx Device selector, w0 messages by MSI (0 or 1), w1 entries of its MSI-X table (0 = none)");
     /// Reads configuration space.
     74 DeviceConfigRead "device_config_read" Device object::RIGHT_DEVICE_CONFIG, ("w0 offset, w1 width (1, 2, 4)") -> ("rbx value");
-    /// Writes configuration space; writes to BARs only size them (the old value is put back by the next write), MSI capability addresses are refused with NO_RIGHT.
+    /// Writes configuration space; writes to BARs only size them (the old value is put back by the next write), to the MSI capability they are refused with NO_RIGHT unless they disable it.
     75 DeviceConfigWrite "device_config_write" Device object::RIGHT_DEVICE_CONFIG, ("w0 offset, w1 width, w2 value") -> ("");
     /// Describes a base address register; for memory it makes a Region capability (needs caller to hold COPY). UNSUPPORTED for less than a page of memory that shares its page with registers of another function.
     76 DeviceBar "device_bar" Device object::RIGHT_DEVICE_CONFIG, ("w0 index") -> ("rbx BAR_*, w0 base, w1 size in bytes, w2 Region selector for memory");
-    /// Programs a device's MSI for an Irq of kind MSI. UNSUPPORTED for MSI-X, whose table lies in device memory that the kernel does not map, and for a device without MSI.
-    77 DeviceMsi "device_msi" Device object::RIGHT_DEVICE_CONFIG, ("w0 0 (the index of an MSI-X entry is reserved), w1 Irq selector") -> ("");
+    /// Lets a device send an Irq of kind MSI. MESSAGE_MSI: the message is programmed and enabled. MESSAGE_MSIX: the caller writes address and data into the entry of the table, in memory of the device that is mapped to it, unmasks it, and enables MSI-X in configuration space. UNSUPPORTED if the device has no messages of this kind, BUSY if another device sends this Irq. When the Irq is destroyed the device's messages of this kind are disabled.
+    77 DeviceMsi "device_msi" Device object::RIGHT_DEVICE_CONFIG, ("w0 MESSAGE_*, w1 entry (0 for MSI), w2 Irq selector") -> ("w0 address, w1 data");
 
     /// Chooses what is traced.
     80 TraceControl "trace_control" Machine object::RIGHT_MACHINE_CONTROL, ("w0 mask of 1 << TraceKind; 0 = off") -> ("");

@@ -92,6 +92,12 @@ pub struct DeviceInfo {
     pub irq_numbers: [u64; 4],
     /// `IRQ_LEVEL` and the like, of each.
     pub irq_flags: [u64; 4],
+    /// Number of Irqs of kind MSI for it, to be given to `device_msi`; 0 if it has neither MSI nor MSI-X.
+    pub message_count: u64,
+    /// Selector of the first of them; the others follow.
+    pub message_selector: u64,
+    /// Event bit (of vCPU 0) of the first of them; the others follow.
+    pub message_event_bit: u64,
 }
 
 /// Memory whose device address differs from its guest-physical address (no IOMMU).

@@ -23,7 +23,7 @@ pub mod trace;
 
 /// Version of this interface: bumped by every incompatible change, which
 /// also changes `hypervisor/doc/interface.md` and a conformance test.
-pub const ABI_VERSION: u64 = 1;
+pub const ABI_VERSION: u64 = 2;
 
 /// CPUID leaf at which a partition finds the hypervisor.
 ///

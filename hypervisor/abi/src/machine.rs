@@ -17,8 +17,13 @@ pub const IRQ_LEVEL: u64 = 1;
 /// `irq_create` flag: active low.
 pub const IRQ_ACTIVE_LOW: u64 = 2;
 
-/// `device_assign` flag: the system description allows DMA without an IOMMU.
+/// `device_assign` flag: the system description allows DMA, and forged interrupt messages, without an IOMMU.
 pub const DEVICE_UNSAFE_DMA: u64 = 1;
+
+/// `device_msi`: MSI, which the hypervisor programs.
+pub const MESSAGE_MSI: u64 = 0;
+/// `device_msi`: MSI-X, whose table the caller writes.
+pub const MESSAGE_MSIX: u64 = 1;
 
 /// `device_bar` result kind: no such BAR.
 pub const BAR_NONE: u64 = 0;
@@ -56,10 +61,6 @@ pub struct RootInfo {
     pub abi_version: u64,
     /// TSC frequency in kHz.
     pub tsc_khz: u64,
-    /// Wall clock at `wall_clock_tsc`, ns since 1970 UTC.
-    pub wall_clock_ns: u64,
-    /// TSC when the wall clock was read.
-    pub wall_clock_tsc: u64,
     /// TSC when the hypervisor got control.
     pub boot_tsc: u64,
     /// Running physical CPUs, numbered from 0.

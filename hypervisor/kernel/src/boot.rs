@@ -198,8 +198,6 @@ impl<P: Platform> State<P> {
             (offset_of!(RootInfo, magic), ROOT_INFO_MAGIC),
             (offset_of!(RootInfo, abi_version), ABI_VERSION),
             (offset_of!(RootInfo, tsc_khz), self.platform.tsc_khz()),
-            (offset_of!(RootInfo, wall_clock_ns), information.wall_clock_ns),
-            (offset_of!(RootInfo, wall_clock_tsc), information.wall_clock_tsc.0),
             (offset_of!(RootInfo, boot_tsc), information.boot_tsc.0),
             (offset_of!(RootInfo, cpu_count), u64::from(self.platform.cpu_count())),
             (offset_of!(RootInfo, memory_bytes), ROOT_PAGES * PAGE_SIZE),

@@ -15,7 +15,7 @@ use arrayvec::ArrayVec;
 use sawmill_abi::machine::{BAR_MEMORY, BAR_NONE, BAR_PORTS, DEVICE_UNSAFE_DMA};
 use sawmill_abi::object::{RIGHT_DEVICE_CONFIG, RIGHT_PARTITION_CONTROL};
 use sawmill_abi::{PAGE_SIZE, status::Status};
-use sawmill_logic::pci::{self, BARS, Bar};
+use sawmill_logic::pci::{self, BARS, Bar, MessageKind, Messages};
 use sawmill_logic::platform::{FrameRange, Hpa, Platform};
 use sawmill_logic::{arena::Ref, capability::Position};
 
@@ -35,8 +35,8 @@ pub(crate) struct Device {
     pub bars: [Bar; BARS],
     /// Registers (bits) that the driver is sizing.
     pub sizing: u8,
-    pub msi: Option<u16>,
-    pub msix: Option<u16>,
+    /// MSI and MSI-X, where it has them.
+    pub messages: [Option<Messages>; 2],
     pub origin: Position,
 }
 
@@ -91,10 +91,9 @@ impl<P: Platform> State<P> {
         }
         let at = self.free_selector(caller)?;
         let bars = self.size_bars(address);
-        let read = |offset| self.platform.pci_read(address, offset, 1) as u8;
-        let msi = pci::find_capability(read, pci::CAPABILITY_MSI);
-        let msix = pci::find_capability(read, pci::CAPABILITY_MSIX);
-        let device = Device { partition: target, address, bars, sizing: 0, msi, msix, origin: at };
+        let read = |offset, width| self.platform.pci_read(address, offset, width);
+        let messages = [MessageKind::Msi, MessageKind::Msix].map(|kind| Messages::find(kind, read));
+        let device = Device { partition: target, address, bars, sizing: 0, messages, origin: at };
         let selector = self.enter(at, target, |state| &mut state.devices, device)?;
         for bar in bars {
             if let Bar::Ports { base: base @ 1.., size } = bar
@@ -104,7 +103,7 @@ impl<P: Platform> State<P> {
                 return Err(status);
             }
         }
-        Ok(Answer::value(selector))
+        Ok(Answer::value(selector).with(&messages.map(|messages| messages.map_or(0, |messages| messages.count))))
     }
 
     fn size_bars(&self, address: u16) -> [Bar; BARS] {
@@ -172,9 +171,7 @@ impl<P: Platform> State<P> {
             device.sizing = if width == 4 && value == u32::MAX { device.sizing | bit } else { device.sizing & !bit };
             return Ok(Answer::default());
         }
-        let is_message =
-            |at: Option<u16>, length: u16| at.is_some_and(|at| offset + u16::from(width) > at && offset < at + length);
-        if is_message(device.msi, 24) || is_message(device.msix, 12) {
+        if !device.messages.iter().flatten().all(|messages| messages.may_write(offset, width, value)) {
             return Err(Status::NoRight);
         }
         // The expansion ROM stays where firmware put it.
@@ -227,25 +224,32 @@ impl<P: Platform> State<P> {
     pub(crate) fn device_msi(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
         let reference = self.lookup(caller, arguments.selector, RIGHT_DEVICE_CONFIG)?;
         let device: &Device = self.devices.get(reference).ok_or(Status::BadSelector)?;
-        let [index, irq, ..] = arguments.words;
-        let irq: &Irq = self.irqs.get(self.lookup(caller, irq, 0)?).ok_or(Status::BadSelector)?;
-        if irq.pin.is_some() {
+        let [kind, entry, irq, ..] = arguments.words;
+        let messages = *device.messages.get(kind as usize).ok_or(Status::BadArgument)?;
+        let (messages, function) = (messages.ok_or(Status::Unsupported)?, device.address);
+        let irq = self.irqs.get_mut(self.lookup(caller, irq, 0)?).ok_or(Status::BadSelector)?;
+        if irq.pin.is_some() || entry >= messages.count {
             return Err(Status::BadArgument);
         }
-        // MSI-X entries lie in device memory, which the kernel does not map yet.
-        let (Some(at), 0) = (device.msi, index) else { return Err(Status::Unsupported) };
-        let (address, data) = self.platform.message(irq.vector, irq.cpu);
-        let platform = self.platform;
-        let control = platform.pci_read(device.address, at + 2, 2);
-        platform.pci_write(device.address, at + 4, 4, address as u32);
-        let is_wide = control & 0x80 != 0;
-        if is_wide {
-            platform.pci_write(device.address, at + 8, 4, (address >> 32) as u32);
+        if irq.sender.is_some_and(|(sender, _)| sender != reference && self.devices.get(sender).is_some()) {
+            return Err(Status::Busy);
         }
-        platform.pci_write(device.address, at + if is_wide { 12 } else { 8 }, 2, data);
-        // One message, enabled.
-        platform.pci_write(device.address, at + 2, 2, control & !0x70 | 1);
-        Ok(Answer::default())
+        irq.sender = Some((reference, messages));
+        let (address, data) = self.platform.message(irq.vector, irq.cpu);
+        for (offset, width, value) in messages.enable(address, data) {
+            self.platform.pci_write(function, offset, width, value);
+        }
+        Ok(Answer::default().with(&[address, u64::from(data)]))
+    }
+
+    /// Makes the function that sends an Irq's message send none any more.
+    pub(crate) fn silence(&self, irq: &Irq) {
+        if let Some((device, messages)) = irq.sender
+            && let Some(device) = self.devices.get(device)
+        {
+            let (offset, width, value) = messages.disable();
+            self.platform.pci_write(device.address, offset, width, value);
+        }
     }
 }
 

@@ -6,19 +6,21 @@
 
 use crate::hypercall::{Answer, Arguments};
 use crate::state::{Decoded, State};
-use crate::{event::Event, limits::OBJECT_COST, lookup::Caller, partition::Partition};
+use crate::{device::Device, event::Event, limits::OBJECT_COST, lookup::Caller, partition::Partition};
 use sawmill_abi::machine::{IRQ_ACTIVE_LOW, IRQ_KIND_GSI, IRQ_KIND_ISA, IRQ_KIND_MSI, IRQ_LEVEL};
 use sawmill_abi::object::{RIGHT_EVENT_SIGNAL, RIGHT_IRQ_ACKNOWLEDGE};
 use sawmill_abi::{status::Status, trace::TraceKind};
 use sawmill_logic::platform::{CpuIndex, PinMode, Platform};
-use sawmill_logic::{arena::Ref, capability::Position};
+use sawmill_logic::{arena::Ref, capability::Position, pci::Messages};
 
 const LAST_DEVICE_VECTOR: u8 = 0xef;
 
 /// An interrupt source bound to an event.
 pub(crate) struct Irq {
-    /// I/O APIC pin that it comes from; none for a message that `device_msi` programs.
+    /// I/O APIC pin that it comes from; none for a message.
     pub pin: Option<(u32, PinMode)>,
+    /// Function that `device_msi` made send the message.
+    pub sender: Option<(Ref<Device>, Messages)>,
     pub vector: u8,
     pub cpu: CpuIndex,
     pub event: Ref<Event>,
@@ -52,7 +54,7 @@ impl<P: Platform> State<P> {
             return Err(Status::BadArgument);
         }
         let payer = caller.partition;
-        let irq = Irq { pin, vector, cpu, event, is_masked: false, payer, origin: at };
+        let irq = Irq { pin, sender: None, vector, cpu, event, is_masked: false, payer, origin: at };
         let selector = self.enter(at, payer, |state| &mut state.irqs, irq)?;
         let entered = self.lookup(caller, selector, 0)?;
         if let Some(place) = self.vectors.get_mut(usize::from(vector)) {
@@ -85,6 +87,7 @@ impl<P: Platform> State<P> {
         if let Some((gsi, _)) = irq.pin {
             self.platform.set_pin_masked(gsi, true);
         }
+        self.silence(&irq);
         if let Some(place) = self.vectors.get_mut(usize::from(irq.vector)) {
             *place = None;
         }

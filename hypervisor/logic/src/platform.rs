@@ -299,10 +299,6 @@ pub struct BootInformation<'a> {
     pub modules: &'a [BootModule],
     /// Hypervisor command line.
     pub command_line: &'a [u8],
-    /// Wall clock at `wall_clock_tsc`, ns since 1970 UTC.
-    pub wall_clock_ns: u64,
-    /// When the wall clock was read.
-    pub wall_clock_tsc: Tsc,
     /// When the image got control.
     pub boot_tsc: Tsc,
     /// Whether an IOMMU confines DMA.

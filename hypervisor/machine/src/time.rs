@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Time: the TSC, its frequency, and the wall clock at boot.
+//! Time: the TSC and its frequency.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -64,47 +64,4 @@ fn measure_with_pit() -> u64 {
     let elapsed = now() - start;
     port::write_u8(GATE, gate);
     elapsed * PIT_HERTZ / COUNT / 1000
-}
-
-/// Reads the real-time clock: ns since 1970, taken as UTC.
-pub fn wall_clock_ns() -> u64 {
-    // Two equal readings, so that no update falls between the registers.
-    let mut last = read_clock();
-    for _ in 0..1000 {
-        let again = read_clock();
-        if again == last {
-            break;
-        }
-        last = again;
-    }
-    let [second, minute, hour, day, month, year, status] = last;
-    let is_binary = status & 4 != 0;
-    let decode = |value: u8| u64::from(if is_binary { value } else { (value >> 4) * 10 + (value & 15) });
-    let mut hours = decode(hour & 0x7f);
-    if status & 2 == 0 {
-        hours = hours % 12 + if hour & 0x80 != 0 { 12 } else { 0 };
-    }
-    let days = days_since_1970(2000 + decode(year), decode(month), decode(day));
-    (((days * 24 + hours) * 60 + decode(minute)) * 60 + decode(second)) * 1_000_000_000
-}
-
-fn read_clock() -> [u8; 7] {
-    let register = |index: u8| {
-        port::write_u8(0x70, index | 0x80);
-        port::read_u8(0x71)
-    };
-    for _ in 0..1_000_000 {
-        if register(0x0a) & 0x80 == 0 {
-            break;
-        }
-    }
-    [register(0), register(2), register(4), register(7), register(8), register(9), register(0x0b)]
-}
-
-/// Days from 1970-01-01 to a Gregorian date; the year begins in March so that leap days come last.
-fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    const DAYS_BEFORE_1970: u64 = 719_469;
-    (year * 365 + leap_days + (month * 153 + 2) / 5 + day).saturating_sub(DAYS_BEFORE_1970)
 }

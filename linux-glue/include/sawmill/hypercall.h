@@ -215,7 +215,7 @@
  * Version of this interface: bumped by every incompatible change, which
  * also changes `hypervisor/doc/interface.md` and a conformance test.
  */
-#define HV_INTERFACE_VERSION 1
+#define HV_INTERFACE_VERSION 2
 
 /**
  * CPUID leaf at which a partition finds the hypervisor.
@@ -275,9 +275,19 @@
 #define HV_IRQ_ACTIVE_LOW 2
 
 /**
- * `device_assign` flag: the system description allows DMA without an IOMMU.
+ * `device_assign` flag: the system description allows DMA, and forged interrupt messages, without an IOMMU.
  */
 #define HV_DEVICE_UNSAFE_DMA 1
+
+/**
+ * `device_msi`: MSI, which the hypervisor programs.
+ */
+#define HV_MESSAGE_MSI 0
+
+/**
+ * `device_msi`: MSI-X, whose table the caller writes.
+ */
+#define HV_MESSAGE_MSIX 1
 
 /**
  * `device_bar` result kind: no such BAR.
@@ -536,11 +546,11 @@ enum hv_fault_reason {
    */
   HV_FAULT_REASON_TRIPLE_FAULT = 2,
   /**
-   * VM entry refused the vCPU's state; qualification = the processor's.
+   * VM entry refused the vCPU's state; qualification = the processor's, address = exit reason or VM-instruction error.
    */
   HV_FAULT_REASON_ENTRY_FAILURE = 3,
   /**
-   * An exit that nobody asked for; qualification = basic exit reason.
+   * An exit that nobody asked for; qualification = basic exit reason, address = the processor's qualification.
    */
   HV_FAULT_REASON_UNKNOWN_EXIT = 4,
   /**
@@ -548,7 +558,7 @@ enum hv_fault_reason {
    */
   HV_FAULT_REASON_EXIT = 5,
   /**
-   * An EPT entry is malformed: a hypervisor defect, confined to the partition.
+   * An EPT entry is malformed: a hypervisor defect, confined to the partition; address = GPA.
    */
   HV_FAULT_REASON_EPT_MISCONFIGURATION = 6,
   /**
@@ -845,6 +855,18 @@ struct hv_device_info {
    * `IRQ_LEVEL` and the like, of each.
    */
   uint64_t irq_flags[4];
+  /**
+   * Number of Irqs of kind MSI for it, to be given to `device_msi`; 0 if it has neither MSI nor MSI-X.
+   */
+  uint64_t message_count;
+  /**
+   * Selector of the first of them; the others follow.
+   */
+  uint64_t message_selector;
+  /**
+   * Event bit (of vCPU 0) of the first of them; the others follow.
+   */
+  uint64_t message_event_bit;
 };
 
 /**
@@ -973,14 +995,6 @@ struct hv_root_info {
    * TSC frequency in kHz.
    */
   uint64_t tsc_khz;
-  /**
-   * Wall clock at `wall_clock_tsc`, ns since 1970 UTC.
-   */
-  uint64_t wall_clock_ns;
-  /**
-   * TSC when the wall clock was read.
-   */
-  uint64_t wall_clock_tsc;
   /**
    * TSC when the hypervisor got control.
    */

@@ -23,4 +23,5 @@ pub mod names;
 pub mod numbering;
 pub mod page_tables;
 pub mod policy;
+pub mod real_time;
 pub mod reason;

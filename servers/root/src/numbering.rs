@@ -9,15 +9,18 @@ use sawmill_abi::info::{CONNECTIONS_MAX, DEVICES_MAX};
 use sawmill_abi::object::{SELECTOR_COUNT, SELECTOR_VCPU_BASE, VCPUS_MAX};
 use sawmill_proto::system::{PARTITIONS_MAX, SYSTEM_CONNECTIONS_MAX};
 
-/// Interrupts of one device.
+/// Interrupts of one device by its pin, or by the lines of a PC.
 pub const DEVICE_IRQS: u64 = 4;
+/// Interrupts of one device by messages.
+pub const DEVICE_MESSAGES: u64 = 4;
 
 const ROOT_PORTAL: u64 = 32;
 const CLIENT_PORTALS: u64 = 40;
 const SIGNALS: u64 = CLIENT_PORTALS + SYSTEM_CONNECTIONS_MAX as u64;
 const DEVICES: u64 = SIGNALS + 2 * SYSTEM_CONNECTIONS_MAX as u64;
 const IRQS: u64 = DEVICES + DEVICES_MAX as u64;
-const ALLOCATED: u64 = IRQS + DEVICES_MAX as u64 * DEVICE_IRQS;
+const MESSAGES: u64 = IRQS + DEVICES_MAX as u64 * DEVICE_IRQS;
+const ALLOCATED: u64 = MESSAGES + DEVICES_MAX as u64 * DEVICE_MESSAGES;
 
 /// At the end of the table, where slots of the caller's choice come last.
 const OBSERVED: u64 = SELECTOR_COUNT - PARTITIONS_MAX as u64 - 1;
@@ -25,10 +28,11 @@ const OBSERVED: u64 = SELECTOR_COUNT - PARTITIONS_MAX as u64 - 1;
 const CLIENT_EVENTS: u64 = EVENT_FIRST_FREE;
 const SERVER_EVENTS: u64 = CLIENT_EVENTS + SYSTEM_CONNECTIONS_MAX as u64;
 const IRQ_EVENTS: u64 = SERVER_EVENTS + SYSTEM_CONNECTIONS_MAX as u64;
+const MESSAGE_EVENTS: u64 = IRQ_EVENTS + DEVICES_MAX as u64 * DEVICE_IRQS;
 
 const _: () = assert!(SELECTOR_VCPU_BASE + VCPUS_MAX <= ROOT_PORTAL);
 const _: () = assert!(ALLOCATED < OBSERVED);
-const _: () = assert!(IRQ_EVENTS + DEVICES_MAX as u64 * DEVICE_IRQS <= EVENT_COUNT);
+const _: () = assert!(MESSAGE_EVENTS + DEVICES_MAX as u64 * DEVICE_MESSAGES <= EVENT_COUNT);
 const _: () = assert!(SYSTEM_CONNECTIONS_MAX <= CONNECTIONS_MAX);
 
 /// Selector of the portal to root.
@@ -66,6 +70,11 @@ pub const fn observed(place: usize) -> u64 {
     OBSERVED + place as u64
 }
 
+/// Selector of an interrupt of a device that comes as a message.
+pub const fn message(device: usize, number: u64) -> u64 {
+    MESSAGES + device as u64 * DEVICE_MESSAGES + number
+}
+
 /// Event bit of the client by which the server signals.
 pub const fn client_event(connection: usize) -> u64 {
     CLIENT_EVENTS + connection as u64
@@ -79,6 +88,11 @@ pub const fn server_event(connection: usize) -> u64 {
 /// Event bit of an interrupt of a device.
 pub const fn irq_event(device: usize, line: usize) -> u64 {
     IRQ_EVENTS + device as u64 * DEVICE_IRQS + line as u64
+}
+
+/// Event bit of an interrupt of a device that comes as a message.
+pub const fn message_event(device: usize, number: u64) -> u64 {
+    MESSAGE_EVENTS + device as u64 * DEVICE_MESSAGES + number
 }
 
 /// Bit in the badge that tells a fault message from a call of the same partition.
@@ -131,5 +145,8 @@ mod tests {
         assert!(device(DEVICES_MAX - 1) < irq(0, 0));
         assert!(client_event(last) < server_event(0));
         assert!(server_event(last) < irq_event(0, 0));
+        let (device, line) = (DEVICES_MAX - 1, DEVICE_IRQS as usize - 1);
+        assert!(irq(device, line) < message(0, 0));
+        assert!(irq_event(device, line) < message_event(0, 0));
     }
 }

@@ -18,10 +18,8 @@ fn default_system() -> System {
 fn root_info(modules: &[&str], free_mib: u64) -> RootInfo {
     let mut info = RootInfo {
         magic: 0,
-        abi_version: 1,
+        abi_version: sawmill_abi::ABI_VERSION,
         tsc_khz: 1,
-        wall_clock_ns: 0,
-        wall_clock_tsc: 0,
         boot_tsc: 0,
         cpu_count: 2,
         memory_bytes: 2 << 20,

@@ -220,9 +220,10 @@ pub fn device_find(index: u64) -> Result<[u64; 4]> {
     call(Hypercall::DeviceFind, MACHINE, &[index]).map(|it| [it.value, it.words[0], it.words[1], it.words[2]])
 }
 
-/// Assigns a PCI function.
-pub fn device_assign(partition: Selector, address: u64, flags: u64) -> Result<Selector> {
-    made(Hypercall::DeviceAssign, partition, &[MACHINE.0, address, flags])
+/// Assigns a PCI function; tells how many different messages it has by MSI and by MSI-X.
+pub fn device_assign(partition: Selector, address: u64, flags: u64) -> Result<(Selector, [u64; 2])> {
+    let it = call(Hypercall::DeviceAssign, partition, &[MACHINE.0, address, flags])?;
+    Ok((Selector(it.value), [it.words[0], it.words[1]]))
 }
 
 /// Describes a base address register: kind, base, size, Region selector.

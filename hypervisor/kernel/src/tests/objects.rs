@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Objects: creation until refusal, release, revocation, and what each costs.
 
-use super::world::{ROOT, World};
+use super::world::{Guest, ROOT, World};
 use sawmill_abi::event::EVENT_FIRST_FREE;
 use sawmill_abi::hypercall::Hypercall;
-use sawmill_abi::machine::{DEVICE_UNSAFE_DMA, IRQ_KIND_ISA, IRQ_KIND_MSI};
+use sawmill_abi::machine::{DEVICE_UNSAFE_DMA, IRQ_KIND_ISA, IRQ_KIND_MSI, MESSAGE_MSI, MESSAGE_MSIX};
 use sawmill_abi::object::{
     RIGHT_ALL, RIGHT_COPY, RIGHT_REGION_READ, SELECTOR_MACHINE, SELECTOR_SELF, SELECTOR_VCPU_BASE,
 };
 use sawmill_abi::status::Status;
-use sawmill_logic::platform::{Exit, PhysicalMemory};
+use sawmill_logic::platform::{Exit, PhysicalMemory, Registers};
 
 fn status(world: &World, call: Hypercall, selector: u64, words: &[u64]) -> Status {
     Status::from_raw(world.root(call, selector, words).rax).unwrap()
@@ -212,4 +212,53 @@ fn registers_in_a_page_of_another_function_are_not_given_away() {
         world.root_ok(Hypercall::DeviceAssign, guest.partition, &[SELECTOR_MACHINE, 0x09, DEVICE_UNSAFE_DMA]);
     assert_eq!(world.root(Hypercall::DeviceBar, card, &[0]).rdi, 0xfebc_0000);
     assert_eq!(world.root(Hypercall::DeviceBar, controller, &[5]).rdi, 0xffff_f000);
+}
+
+/// Assigns a function, and makes an Irq of kind MSI for an event of root's vCPU.
+fn device_and_irq(world: &World, guest: Guest, address: u64) -> (Registers, u64) {
+    let device = world.root(Hypercall::DeviceAssign, guest.partition, &[SELECTOR_MACHINE, address, DEVICE_UNSAFE_DMA]);
+    let event = world.root_ok(Hypercall::EventCreate, guest.vcpu, &[20]);
+    (device, world.root_ok(Hypercall::IrqCreate, SELECTOR_MACHINE, &[IRQ_KIND_MSI, 0, 0, event]))
+}
+
+#[test]
+fn msi_is_programmed_until_its_irq_goes() {
+    let world = World::new(1);
+    let guest = world.guest("guest", 0, 3);
+    let (device, irq) = device_and_irq(&world, guest, 0x18);
+    assert_eq!((device.rdi, device.rsi), (1, 0), "one message by MSI, none by MSI-X");
+    let device = device.rbx;
+    assert_eq!(status(&world, Hypercall::DeviceMsi, device, &[MESSAGE_MSIX, 0, irq]), Status::Unsupported);
+    assert_eq!(status(&world, Hypercall::DeviceMsi, device, &[MESSAGE_MSI, 1, irq]), Status::BadArgument);
+    assert_eq!(status(&world, Hypercall::DeviceMsi, device, &[2, 0, irq]), Status::BadArgument);
+    world.machine.pci_writes.lock().unwrap().clear();
+    world.root_ok(Hypercall::DeviceMsi, device, &[MESSAGE_MSI, 0, irq]);
+    let writes = core::mem::take(&mut *world.machine.pci_writes.lock().unwrap());
+    assert_eq!(writes, [(0x18, 0x44, 0xfee0_0000), (0x18, 0x48, 0), (0x18, 0x4c, 0x30), (0x18, 0x42, 0x81)]);
+    assert_eq!(status(&world, Hypercall::DeviceConfigWrite, device, &[0x4c, 2, 0x31]), Status::NoRight);
+    world.root_ok(Hypercall::CapabilityRevoke, irq, &[1]);
+    assert_eq!(*world.machine.pci_writes.lock().unwrap(), [(0x18, 0x42, 0x80)]);
+}
+
+#[test]
+fn msix_is_left_to_the_owner_until_its_irq_goes() {
+    let world = World::new(1);
+    let guest = world.guest("guest", 0, 3);
+    let (device, irq) = device_and_irq(&world, guest, 0x20);
+    assert_eq!((device.rdi, device.rsi), (0, 8));
+    let device = device.rbx;
+    assert_eq!(status(&world, Hypercall::DeviceMsi, device, &[MESSAGE_MSIX, 8, irq]), Status::BadArgument);
+    let message = world.root(Hypercall::DeviceMsi, device, &[MESSAGE_MSIX, 7, irq]);
+    assert_eq!((message.rax, message.rdi, message.rsi), (0, 0xfee0_0000, 0x30));
+    world.root_ok(Hypercall::DeviceConfigWrite, device, &[0x42, 2, 0x8000]);
+    let (other, second) = device_and_irq(&world, guest, 0x18);
+    world.root_ok(Hypercall::DeviceMsi, device, &[MESSAGE_MSIX, 6, second]);
+    world.root_ok(Hypercall::CapabilityRevoke, second, &[1]);
+    assert_eq!(world.machine.pci_writes.lock().unwrap().last(), Some(&(0x20, 0x42, 0x0007)), "disabled");
+    assert_eq!(status(&world, Hypercall::DeviceMsi, other.rbx, &[MESSAGE_MSI, 0, irq]), Status::Busy);
+    // A device that is gone does not keep the Irq, and is not written to any more.
+    world.root_ok(Hypercall::CapabilityRevoke, device, &[1]);
+    world.root_ok(Hypercall::DeviceMsi, other.rbx, &[MESSAGE_MSI, 0, irq]);
+    world.root_ok(Hypercall::CapabilityRevoke, irq, &[1]);
+    assert_eq!(world.machine.pci_writes.lock().unwrap().last(), Some(&(0x18, 0x42, 0x80)));
 }

@@ -69,8 +69,6 @@ impl World {
             memory: &memory,
             modules: &modules,
             command_line: b"console=plain",
-            wall_clock_ns: 1,
-            wall_clock_tsc: Tsc(1),
             boot_tsc: Tsc(1),
             has_iommu: false,
         };

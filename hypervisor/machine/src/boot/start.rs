@@ -61,7 +61,6 @@ pub extern "C" fn boot_processor(magic: u32, address: usize) -> ! {
 extern "C" fn continue_boot() -> ! {
     let Some((inventory, features, tables, boot_tsc)) = FOUND.get() else { epitaph::stop() };
     time::calibrate();
-    let (wall_clock_ns, wall_clock_tsc) = (time::wall_clock_ns(), Tsc(time::now()));
     apic::silence_pic();
     let options = core::str::from_utf8(&inventory.command_line).unwrap_or("");
     // The options are for testing what is used where the processor has neither.
@@ -100,8 +99,6 @@ extern "C" fn continue_boot() -> ! {
         memory: &inventory.free,
         modules: &inventory.modules,
         command_line: &inventory.command_line,
-        wall_clock_ns,
-        wall_clock_tsc,
         boot_tsc: Tsc(*boot_tsc),
         has_iommu: false,
     });

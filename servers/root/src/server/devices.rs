@@ -4,7 +4,7 @@
 use arrayvec::ArrayVec;
 use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::info::DeviceInfo;
-use sawmill_abi::machine::{BAR_MEMORY, DEVICE_UNSAFE_DMA, IRQ_KIND_ISA, IRQ_LEVEL};
+use sawmill_abi::machine::{BAR_MEMORY, DEVICE_UNSAFE_DMA, IRQ_KIND_ISA, IRQ_KIND_MSI, IRQ_LEVEL};
 use sawmill_abi::object::{RIGHT_DEVICE_CONFIG, RIGHT_IRQ_ACKNOWLEDGE, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
 use sawmill_abi::status::Status;
 use sawmill_proto::system::Device;
@@ -80,7 +80,7 @@ fn give(root: &mut Root, index: usize, function: &Function, wanted: &Device) -> 
     let flags = if wanted.unsafe_dma { DEVICE_UNSAFE_DMA } else { 0 };
     let running = &root.partitions[index];
     let (partition, number) = (running.selector, running.devices.len());
-    let selector = calls::device_assign(partition, function.address, flags).map_err(step("assign"))?;
+    let (selector, messages) = calls::device_assign(partition, function.address, flags).map_err(step("assign"))?;
     let (vendor, device) = (function.identity & 0xffff, function.identity >> 16);
     println!("device {bus:02x}:{slot:02x}.{place} ({vendor:04x}:{device:04x}) goes to {name}");
     if wanted.unsafe_dma && root.info.has_iommu == 0 {
@@ -107,6 +107,10 @@ fn give(root: &mut Root, index: usize, function: &Function, wanted: &Device) -> 
     let (line, pin) = (function.interrupt & 0xff, function.interrupt >> 8 & 0xff);
     if channels.is_empty() && pin != 0 && line < ISA_LINES {
         add_irq(&mut assigned, partition, vcpu, number, line, IRQ_LEVEL).map_err(step("interrupt"))?;
+    }
+    let count = messages[0].max(messages[1]).min(numbering::DEVICE_MESSAGES);
+    for message in 0..count {
+        add_message(&mut assigned, partition, vcpu, number, message).map_err(step("message"))?;
     }
     let devices = &mut root.partitions[index].devices;
     devices.try_push(assigned).map_err(|_| failure!("partition {name} has too many devices"))
@@ -141,19 +145,48 @@ fn add_irq(
     flags: u64,
 ) -> Result<(), Status> {
     let line = assigned.irqs.len();
-    let event = calls::event_create(vcpu, numbering::irq_event(device, line))?;
-    let selector = calls::irq_create(IRQ_KIND_ISA, irq, flags, event)?;
-    let slot = numbering::irq(device, line);
-    calls::capability_copy(selector, partition, slot, RIGHT_IRQ_ACKNOWLEDGE, 0)?;
-    let is_full = assigned.irqs.try_push(selector).is_err() || assigned.events.try_push(event).is_err();
-    if is_full {
-        return Err(Status::NoSlot);
-    }
+    let (slot, bit) = (numbering::irq(device, line), numbering::irq_event(device, line));
+    bind(assigned, partition, calls::event_create(vcpu, bit)?, slot, |event| {
+        calls::irq_create(IRQ_KIND_ISA, irq, flags, event)
+    })?;
     let info = &mut assigned.info;
     info.irq_selectors[line] = slot;
-    info.irq_event_bits[line] = numbering::irq_event(device, line);
+    info.irq_event_bits[line] = bit;
     info.irq_numbers[line] = irq;
     info.irq_flags[line] = flags;
+    Ok(())
+}
+
+/// Gives the partition one more interrupt that the device can send as a message.
+fn add_message(
+    assigned: &mut Assigned,
+    partition: Selector,
+    vcpu: Selector,
+    device: usize,
+    message: u64,
+) -> Result<(), Status> {
+    let (slot, bit) = (numbering::message(device, message), numbering::message_event(device, message));
+    bind(assigned, partition, calls::event_create(vcpu, bit)?, slot, |event| {
+        calls::irq_create(IRQ_KIND_MSI, 0, 0, event)
+    })?;
+    assigned.info.message_selector = numbering::message(device, 0);
+    assigned.info.message_event_bit = numbering::message_event(device, 0);
+    assigned.info.message_count = message + 1;
+    Ok(())
+}
+
+/// Makes an Irq for an event and gives it to the partition.
+fn bind(
+    assigned: &mut Assigned,
+    partition: Selector,
+    event: Selector,
+    slot: u64,
+    make: impl FnOnce(Selector) -> Result<Selector, Status>,
+) -> Result<(), Status> {
+    assigned.events.try_push(event).map_err(|_| Status::NoSlot)?;
+    let irq = make(event)?;
+    assigned.irqs.try_push(irq).map_err(|_| Status::NoSlot)?;
+    calls::capability_copy(irq, partition, slot, RIGHT_IRQ_ACKNOWLEDGE, 0)?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::result_large_err, reason = "there is no heap, and a failure is made once, at the end")]
 
 mod alarm;
+mod clock;
 mod connect;
 mod create;
 mod devices;
@@ -74,7 +75,8 @@ fn set_up(mut windows: Windows) -> Result<Root, Failure> {
     };
     description::check(&system, &info)?;
     let portal = calls::portal_create(SELF, 0).map_err(|status| failure!("root's own portal: {status:?}"))?;
-    let mut root = Root::new(info, system, portal, windows);
+    let clock = clock::read().map_err(|status| failure!("the real-time clock: {status:?}"))?;
+    let mut root = Root::new(info, clock, system, portal, windows);
     for index in 0..root.partitions.len() {
         create::create(&mut root, index)?;
         image::load(&mut root, index)?;

@@ -7,15 +7,19 @@ use sawmill_abi::machine::RootInfo;
 use sawmill_abi::object::VCPUS_MAX;
 use sawmill_proto::system::{PARTITIONS_MAX, SYSTEM_CONNECTIONS_MAX, System};
 use sawmill_root::hang::Watch;
+use sawmill_root::numbering::{DEVICE_IRQS, DEVICE_MESSAGES};
 use sawmill_rt::calls::Selector;
 use sawmill_rt::memory::Place;
 
+use super::clock::Clock;
 use super::stream::Stream;
 
 /// Everything root knows.
 pub struct Root {
     /// What the hypervisor told.
     pub info: RootInfo,
+    /// The wall clock when root started.
+    pub clock: Clock,
     /// What is to be.
     pub system: System,
     /// The portal through which root is called.
@@ -114,9 +118,9 @@ pub struct Assigned {
     /// Capability in root's table.
     pub selector: Selector,
     /// Irq capabilities in root's table.
-    pub irqs: ArrayVec<Selector, 4>,
+    pub irqs: ArrayVec<Selector, { (DEVICE_IRQS + DEVICE_MESSAGES) as usize }>,
     /// Their events, likewise.
-    pub events: ArrayVec<Selector, 4>,
+    pub events: ArrayVec<Selector, { (DEVICE_IRQS + DEVICE_MESSAGES) as usize }>,
     /// What the partition is told.
     pub info: DeviceInfo,
 }
@@ -163,14 +167,14 @@ impl Running {
 
 impl Root {
     /// Creates the state before anything was created.
-    pub fn new(info: RootInfo, system: System, portal: Selector, windows: Windows) -> Root {
+    pub fn new(info: RootInfo, clock: Clock, system: System, portal: Selector, windows: Windows) -> Root {
         let partitions = system.partitions.iter().map(|_| Running::new()).collect();
         let links = system
             .connections
             .iter()
             .map(|_| Link { portal: NULL, to_server: NULL, to_client: NULL, control: NULL, pool: NULL, deaths: 0 })
             .collect();
-        Root { info, system, portal, partitions, links, windows, alarms: Alarms::default(), stream: None }
+        Root { info, clock, system, portal, partitions, links, windows, alarms: Alarms::default(), stream: None }
     }
 
     /// Returns a partition's name.
