@@ -36,14 +36,20 @@ struct bench_case {
 	long parameters[MAX_PARAMETERS];       /* of the full set; ends with the first 0 after index 0 */
 	long short_parameters[MAX_PARAMETERS]; /* of the short set */
 	long operations;                       /* in one run, unless the parameter decides */
+	int is_waiting;                        /* for others than this machine: `busy` is what it costs */
+	int is_whole;                          /* a whole job: no run to warm up, and not by default */
 	int (*prepare)(struct context *);
 	long (*run)(struct context *);         /* returns the operations done, negative on failure */
 	void (*finish)(struct context *);
 };
 
-extern const struct bench_case data_cases[], name_cases[], process_cases[], memory_cases[], tree_cases[], socket_cases[];
-extern const size_t data_case_count, name_case_count, process_case_count, memory_case_count;
-extern const size_t tree_case_count, socket_case_count;
+extern const struct bench_case data_cases[], name_cases[], process_cases[], memory_cases[], tree_cases[];
+extern const struct bench_case socket_cases[], nic_cases[], whole_cases[];
+extern const size_t data_case_count, name_case_count, process_case_count, memory_case_count, tree_case_count;
+extern const size_t socket_case_count, nic_case_count, whole_case_count;
+
+/* cases_nic.c: "ADDRESS:PORT" of the peer outside; NULL without one. */
+extern const char *peer_address;
 
 /* Time stamp counter with all earlier instructions done. */
 static inline uint64_t timestamp(void)
@@ -68,15 +74,25 @@ void remove_entries(struct context *context, const char *kind, long count);
 int drop_caches(struct context *context, const char *what);
 
 /* exits.c: VM exits by reason, where the system tells them. */
-#define MAX_COUNTERS 48
+#define MAX_COUNTERS 64
 struct counters {
 	int known;  /* whether the system told anything */
 	int count;
-	struct counter { char name[24]; uint64_t value; } of[MAX_COUNTERS];
+	struct counter { char name[32]; uint64_t value; } of[MAX_COUNTERS];
 };
 void calibrate_counters(void);
 void read_counters(struct counters *counters);
 void counters_difference(struct counters *sum, const struct counters *before, const struct counters *after);
+
+/* machine.c: what is measured on, and what its time stamp counter counts. */
+void machine_names(char processor[49], char hypervisor[13]);
+double ticks_per_us(void);
+double ticks_per_multiplication(void);
+
+/* soak.c: idle time. */
+int soak_start(void);
+uint64_t soak_ticks(void);
+void soak_stop(void);
 
 /* report.c: one JSON line per case. */
 struct result {
@@ -85,6 +101,7 @@ struct result {
 	long operations;
 	int runs;
 	double samples[MAX_RUNS]; /* TSC per operation */
+	double busy[MAX_RUNS];    /* the same less idle time, in cases that wait */
 	struct counters exits;    /* summed over the runs */
 };
 void report_start(void);

@@ -63,10 +63,34 @@ static int move_to(char *from_and_to)
 	return chdir(NEW_ROOT) == 0 && chroot(".") == 0 && chdir("/") == 0 ? 0 : -1;
 }
 
+/* The screen, where the console is a serial line and there is one, too; -1 otherwise. */
+static int screen = -1;
+
+static ssize_t write_both(void *unused, const char *text, size_t length)
+{
+	(void)unused;
+	if (screen >= 0 && write(screen, text, length) < 0)
+		screen = -1;
+	return write(STDOUT_FILENO, text, length);
+}
+
+/* Lets what is printed appear on the screen as well. */
+static void show_on_screen(void)
+{
+	cookie_io_functions_t functions = { .write = write_both };
+	FILE *both;
+
+	screen = open("/dev/tty0", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	both = screen >= 0 ? fopencookie(NULL, "w", functions) : NULL;
+	if (both)
+		stdout = both;
+}
+
 static void end(int status)
 {
 	sync();
 	mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
+	printf("A report of this: scripts/bench-compare.sh --read LOG, with what the serial line said.\n");
 	printf("SAWMILL-END status=%d reason=exit\n", status);
 	fflush(stdout);
 	tcdrain(STDOUT_FILENO);
@@ -83,6 +107,7 @@ void run_as_first_process(void)
 	char *copy = getenv("SAWMILL_BENCH_COPY");
 	int status = 0;
 
+	show_on_screen();
 	if (copy && move_to(copy) != 0) {
 		printf("sawmill-bench: cannot move to the memory disk: %s\n", strerror(errno));
 		end(1);

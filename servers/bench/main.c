@@ -24,7 +24,8 @@ struct options {
 };
 
 static const char usage[] =
-	"usage: sawmill-bench [--set short|full] [--only NAME,...] [--runs N] [--scale PERCENT] [--dir DIR] [--list]\n";
+	"usage: sawmill-bench [--set short|full] [--only NAME,...] [--runs N] [--scale PERCENT] [--dir DIR]\n"
+	"                     [--peer ADDRESS:PORT] [--list]\n";
 
 static int is_wanted(const char *only, const char *name)
 {
@@ -38,7 +39,7 @@ static int is_wanted(const char *only, const char *name)
 	return 0;
 }
 
-/* One untimed run to warm up, then the runs that count. */
+/* One untimed run to warm up (but for whole jobs), then the runs that count. */
 static void measure(const struct bench_case *of, long parameter, const struct options *options)
 {
 	static struct counters before, after;
@@ -51,17 +52,23 @@ static void measure(const struct bench_case *of, long parameter, const struct op
 	context.operations = of->operations * options->scale_percent / 100;
 	if (context.operations < 1)
 		context.operations = 1;
-	for (int run = -1; run < options->runs; run++) {
+	if (of->is_waiting && !soak_start()) {
+		report_skipped(of, parameter, "idle time cannot be told");
+		return;
+	}
+	for (int run = of->is_whole ? 0 : -1; run < options->runs; run++) {
 		context.generation = run + 1;
 		long done = -1;
-		uint64_t from = 0, to = 0;
+		uint64_t from = 0, to = 0, soaked = 0;
 
 		errno = 0;
 		if (!of->prepare || of->prepare(&context) == 0) {
 			read_counters(&before);
+			soaked = soak_ticks();
 			from = timestamp();
 			done = of->run(&context);
 			to = timestamp();
+			soaked = soak_ticks() - soaked;
 			read_counters(&after);
 			if (done <= 0 && !context.reason[0])
 				cannot(&context, "the operation failed");
@@ -69,15 +76,18 @@ static void measure(const struct bench_case *of, long parameter, const struct op
 		if (of->finish)
 			of->finish(&context);
 		if (done <= 0) {
+			soak_stop();
 			report_skipped(of, parameter, context.reason);
 			return;
 		}
 		if (run < 0)
 			continue;
+		result.busy[result.runs] = (double)(to - from - soaked) / (double)done;
 		result.samples[result.runs++] = (double)(to - from) / (double)done;
 		result.operations = done;
 		counters_difference(&result.exits, &before, &after);
 	}
+	soak_stop();
 	report_result(&result);
 }
 
@@ -91,7 +101,8 @@ static void measure_all(const struct bench_case *cases, size_t count, const stru
 			printf("%-16s per %s\n", of->name, of->unit);
 			continue;
 		}
-		if (!is_wanted(options->only, of->name))
+		if (of->is_whole ? !options->only || !is_wanted(options->only, of->name) :
+				   !is_wanted(options->only, of->name))
 			continue;
 		for (int p = 0; p == 0 || (p < MAX_PARAMETERS && parameters[p]); p++)
 			measure(of, parameters[p], options);
@@ -123,6 +134,8 @@ static int parse(int count, char **arguments, struct options *options)
 			options->scale_percent = atol(value);
 		else if (strcmp(name, "--dir") == 0)
 			work_dir = value;
+		else if (strcmp(name, "--peer") == 0)
+			peer_address = value;
 		else
 			return -1;
 	}
@@ -192,6 +205,8 @@ int main(int count, char **arguments)
 	measure_all(name_cases, name_case_count, &options);
 	measure_all(tree_cases, tree_case_count, &options);
 	measure_all(socket_cases, socket_case_count, &options);
+	measure_all(nic_cases, nic_case_count, &options);
+	measure_all(whole_cases, whole_case_count, &options);
 	if (!options.list) {
 		remove_work_files();
 		report_end(0);

@@ -43,6 +43,27 @@ static int by_value(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
+/* What reads the figures needs to know of the machine: machine.c. */
+static void report_machine(void)
+{
+	char processor[49], hypervisor[13];
+
+	machine_names(processor, hypervisor);
+	printf(",\"processor\":");
+	put_string(processor);
+	printf(",\"hypervisor\":");
+	put_string(hypervisor);
+	printf(",\"ticks_per_us\":%.3f,\"ticks_per_multiplication\":%.3f", ticks_per_us(), ticks_per_multiplication());
+}
+
+/* Puts samples in order; returns the median. */
+static double sort(double *sorted, const double *samples, int runs)
+{
+	memcpy(sorted, samples, sizeof(double) * (size_t)runs);
+	qsort(sorted, (size_t)runs, sizeof(double), by_value);
+	return runs % 2 ? sorted[runs / 2] : (sorted[runs / 2 - 1] + sorted[runs / 2]) / 2;
+}
+
 void report_start(void)
 {
 	struct utsname name;
@@ -50,8 +71,10 @@ void report_start(void)
 
 	memset(&name, 0, sizeof(name));
 	uname(&name);
-	printf("{\"start\":\"sawmill-bench\",\"version\":1,\"release\":");
+	printf("{\"start\":\"sawmill-bench\",\"version\":2,\"system\":\"%s\",\"release\":",
+	       access("/proc/sawmill", F_OK) == 0 ? "multiserver" : "stock");
 	put_string(name.release);
+	report_machine();
 	printf(",\"cpus\":%ld,\"exits_known\":", cpus);
 	struct counters counters;
 
@@ -72,12 +95,14 @@ void report_result(const struct result *result)
 	int runs = result->runs;
 	double per = (double)result->operations * runs;
 
-	memcpy(sorted, result->samples, sizeof(double) * (size_t)runs);
-	qsort(sorted, (size_t)runs, sizeof(double), by_value);
 	put_case(result->of, result->parameter);
-	double median = runs % 2 ? sorted[runs / 2] : (sorted[runs / 2 - 1] + sorted[runs / 2]) / 2;
+	double median = sort(sorted, result->samples, runs);
 
 	printf(",\"tsc\":%.1f,\"minimum\":%.1f,\"maximum\":%.1f", median, sorted[0], sorted[runs - 1]);
+	if (result->of->is_waiting) {
+		median = sort(sorted, result->busy, runs);
+		printf(",\"busy\":%.1f,\"busy_minimum\":%.1f,\"busy_maximum\":%.1f", median, sorted[0], sorted[runs - 1]);
+	}
 	printf(",\"operations\":%ld,\"runs\":%d,\"exits\":", result->operations, runs);
 	if (!result->exits.known) {
 		printf("null}");

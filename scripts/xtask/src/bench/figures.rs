@@ -23,14 +23,15 @@ pub fn number(value: f64) -> String {
 
 /// Ticks of one side, or a dash.
 pub fn ticks(side: &Side) -> String {
-    side.sample().map_or_else(|| "-".to_owned(), |sample| number(sample.tsc))
+    side.sample().map_or_else(|| "-".to_owned(), |sample| number(sample.work().0))
 }
 
 /// Lowest and highest run as a distance from the median: `-1/+3 %`.
 pub fn spread(side: &Side) -> String {
-    side.sample().filter(|sample| sample.tsc > 0.0).map_or_else(String::new, |sample| {
-        let percent = |value: f64| (value / sample.tsc - 1.0) * 100.0;
-        format!("{:+.1}/{:+.1} %", percent(sample.minimum), percent(sample.maximum))
+    side.sample().map(|sample| sample.work()).filter(|work| work.0 > 0.0).map_or_else(String::new, |work| {
+        let (median, minimum, maximum) = work;
+        let percent = |value: f64| (value / median - 1.0) * 100.0;
+        format!("{:+.1}/{:+.1} %", percent(minimum), percent(maximum))
     })
 }
 
@@ -42,9 +43,18 @@ pub fn exits(side: &Side) -> String {
     }
 }
 
-/// The cost that the ratio is made from.
-pub fn cost(side: &Side) -> String {
-    side.cost().map_or_else(|| "-".to_owned(), number)
+/// A counter per operation, such as `ipc`: a number, or that nobody knows.
+pub fn counter(side: &Side, name: &str) -> String {
+    side.sample().and_then(|sample| sample.counter(name)).map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
+}
+
+/// The cost that the ratio is made from; measured, as time besides (`1,234 (0.39 us)`).
+pub fn cost(side: &Side, ticks_per_us: f64) -> String {
+    let Some(cost) = side.cost() else { return "-".to_owned() };
+    match ticks_per_us {
+        ticks if ticks > 0.0 => format!("{} ({:.3} us)", number(cost), cost / ticks),
+        _ => number(cost),
+    }
 }
 
 /// `1.04`, or a dash.
@@ -63,14 +73,21 @@ pub fn fact(fact: &Fact) -> (String, String) {
     (with_unit(fact.value), fact.goal.map_or_else(String::new, with_unit))
 }
 
-/// Counters per operation other than the total, the largest first: `portal_call 1.00, timer 0.02`.
+/// Counters that have a column of their own, or are no exits.
+const APART: [&str; 3] = ["total", "ipc", "vmfunc"];
+
+/// Exits per operation by reason, the largest first, then what each partition ran: `timer 0.02; ext2 1,500`.
 pub fn reasons(row: &Row) -> String {
     let Some(exits) = row.ours.sample().and_then(|sample| sample.exits.as_ref()) else {
         return String::new();
     };
-    let mut named: Vec<_> = exits.iter().filter(|(name, value)| *name != "total" && **value >= 0.005).collect();
-    named.sort_by(|left, right| right.1.total_cmp(left.1));
-    named.iter().map(|(name, value)| format!("{name} {value:.2}")).collect::<Vec<_>>().join(", ")
+    let is_reason = |name: &str| !APART.contains(&name) && !name.contains('.');
+    let mut reasons: Vec<_> = exits.iter().filter(|(name, value)| is_reason(name) && **value >= 0.005).collect();
+    reasons.sort_by(|left, right| right.1.total_cmp(left.1));
+    let mut named: Vec<_> = reasons.iter().map(|(name, value)| format!("{name} {value:.2}")).collect();
+    let ran = exits.iter().filter_map(|(name, ticks)| Some((name.strip_suffix(".run")?, *ticks)));
+    named.extend(ran.filter(|(_, ticks)| *ticks >= 10.0).map(|(of, ticks)| format!("{of} {}", number(ticks))));
+    named.join(", ")
 }
 
 /// Why a row has no ratio, if it has none.

@@ -38,7 +38,7 @@ fn write(out: &mut String, results: &Results, accepted: &Accepted, plots: &[(&st
         "<thead><tr><th>operation<th>stock<th>ours<th>exits<th>ours, {cost}<th>ratio<th>goal</tr></thead><tbody>"
     )?;
     for row in &results.rows {
-        write_row(out, row, accepted)?;
+        write_row(out, row, accepted, markdown::time_scale(results))?;
     }
     writeln!(out, "</tbody></table></div>")?;
     if !results.facts.is_empty() {
@@ -57,7 +57,7 @@ fn write(out: &mut String, results: &Results, accepted: &Accepted, plots: &[(&st
     writeln!(out, "</dl>\n</main>\n</html>")
 }
 
-fn write_row(out: &mut String, row: &Row, accepted: &Accepted) -> std::fmt::Result {
+fn write_row(out: &mut String, row: &Row, accepted: &Accepted, scale: f64) -> std::fmt::Result {
     let (title, unit) = (escape(&row.title()), escape(&row.unit));
     if let Some(why) = figures::why_not(row) {
         let stock = figures::ticks(&row.stock);
@@ -82,7 +82,7 @@ fn write_row(out: &mut String, row: &Row, accepted: &Accepted) -> std::fmt::Resu
         figures::spread(&row.ours),
         escape(&figures::reasons(row)),
         figures::exits(&row.ours),
-        figures::cost(&row.ours),
+        figures::cost(&row.ours, scale),
         figures::ratio(row),
         figures::goal(row, accepted),
     )

@@ -23,13 +23,19 @@ fn write(text: &mut String, results: &Results, accepted: &Accepted) -> std::fmt:
     for note in &results.notes {
         writeln!(text, "**{note}**\n")?;
     }
-    writeln!(text, "| operation | stock | ours | exits | ours, {} | ratio | goal |", cost_name(results))?;
-    writeln!(text, "|---|--:|--:|--:|--:|--:|--:|")?;
+    writeln!(
+        text,
+        "| operation | stock | ours | exits | IPC | VMFUNC | ours, {} | ratio | goal |",
+        cost_name(results)
+    )?;
+    writeln!(text, "|---|--:|--:|--:|--:|--:|--:|--:|--:|")?;
     for row in &results.rows {
         let (stock, ours) = (figures::ticks(&row.stock), figures::ticks(&row.ours));
-        let (exits, cost) = (figures::exits(&row.ours), figures::cost(&row.ours));
+        let (exits, cost) = (figures::exits(&row.ours), figures::cost(&row.ours, time_scale(results)));
         let (ratio, goal) = (figures::ratio(row), figures::goal(row, accepted));
-        writeln!(text, "| {} | {stock} | {ours} | {exits} | {cost} | {ratio} | {goal} |", row.title())?;
+        let (ipc, vmfunc) = (figures::counter(&row.ours, "ipc"), figures::counter(&row.ours, "vmfunc"));
+        let title = row.title();
+        writeln!(text, "| {title} | {stock} | {ours} | {exits} | {ipc} | {vmfunc} | {cost} | {ratio} | {goal} |")?;
     }
     let missing: Vec<_> = results.rows.iter().filter_map(|row| Some((row, figures::why_not(row)?))).collect();
     if !missing.is_empty() {
@@ -46,7 +52,10 @@ fn write(text: &mut String, results: &Results, accepted: &Accepted) -> std::fmt:
         }
     }
     writeln!(text, "\n## Spread and counters\n")?;
-    writeln!(text, "| operation | one operation is | runs | stock min/max | ours min/max | counters per operation |")?;
+    writeln!(
+        text,
+        "| operation | one operation is | runs | stock min/max | ours min/max | exits by reason, ticks by partition |"
+    )?;
     writeln!(text, "|---|---|--:|--:|--:|---|")?;
     for row in &results.rows {
         let runs = row.stock.sample().or(row.ours.sample()).map_or(0, |sample| sample.runs);
@@ -64,7 +73,11 @@ fn write(text: &mut String, results: &Results, accepted: &Accepted) -> std::fmt:
 pub fn explanation(results: &Results) -> String {
     let model = &results.model;
     if is_measured(results) {
-        return "Measured: cycles of the time stamp counter per operation, the median of the runs.".to_owned();
+        let time = match results.about.ticks_per_us {
+            ticks if ticks > 0.0 => format!(" {:.0} of them are a microsecond.", ticks),
+            _ => String::new(),
+        };
+        return format!("Measured: ticks of the time stamp counter per operation, the median of the runs.{time}");
     }
     format!(
         "Modelled, not measured: the emulator counts executed instructions per operation (median of the runs), and \
@@ -73,6 +86,11 @@ pub fn explanation(results: &Results) -> String {
         figures::number(model.exit_cycles),
         figures::number(model.vmfunc_cycles),
     )
+}
+
+/// Ticks of a microsecond, where they are time.
+pub fn time_scale(results: &Results) -> f64 {
+    if is_measured(results) { results.about.ticks_per_us } else { 0.0 }
 }
 
 /// Whether the results come from hardware.

@@ -13,22 +13,28 @@ mod html;
 mod markdown;
 mod memory;
 mod model;
+mod ours;
+mod peer;
 mod plot;
-mod program;
+pub mod program;
+mod read;
+pub mod readme;
 mod results;
 mod sample;
 mod stock;
+mod wholes;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::command::Tool;
-use crate::progress::{self, Phase};
-use crate::{linux, paths};
+use crate::{linux, paths, progress};
+use ours::OurLog;
+use wholes::System;
 
 /// The case that the conformance suite measures, not the program: what a call costs without Linux around it.
 const EMPTY_CALL: &str = "portal-call";
@@ -48,6 +54,15 @@ pub struct Options {
     /// Timed runs per case.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=64))]
     runs: u32,
+    /// The system description of the multiserver.
+    #[arg(long, default_value_os_t = paths::repository().join("servers/system.toml"))]
+    system: PathBuf,
+    /// Also sockets through the NIC, with a peer on this host.
+    #[arg(long)]
+    nic: bool,
+    /// Also the whole jobs: tar, make, sqlite3, redis, on a Debian image; they take as long as all the rest.
+    #[arg(long)]
+    wholes: bool,
     /// How many lengths of each case.
     #[arg(long, value_enum, default_value = "short")]
     set: Set,
@@ -60,12 +75,18 @@ pub struct Options {
     /// Fails when a ratio is worse than ci/accepted-ratios.toml says.
     #[arg(long)]
     check: bool,
+    /// Writes the README's table and plot.
+    #[arg(long)]
+    readme: bool,
     /// Cycles charged for a VM exit with its entry.
     #[arg(long, default_value_t = 1200.0)]
     exit_cycles: f64,
     /// Cycles charged for a VMFUNC.
     #[arg(long, default_value_t = 150.0)]
     vmfunc_cycles: f64,
+    /// Boots nothing: reads what the benchmark entries of the boot menu left on the serial line.
+    #[arg(long, value_name = "LOG")]
+    read: Vec<PathBuf>,
     /// Reads this console log instead of booting stock Linux.
     #[arg(long, value_name = "LOG")]
     stock_log: Option<PathBuf>,
@@ -115,7 +136,8 @@ pub enum DiskPlace {
 /// # Errors
 /// A tool is missing, or stock Linux did not run. What the multiserver cannot do is told in the report.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    if options.machine == Machine::Qemu && !Path::new("/dev/kvm").exists() {
+    let boots = options.read.is_empty();
+    if boots && options.machine == Machine::Qemu && !Path::new("/dev/kvm").exists() {
         bail!(
             "--machine qemu measures real cycles and needs /dev/kvm, which this host does not have; use --machine bochs"
         );
@@ -127,29 +149,32 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         &std::fs::read_to_string(&accepted_file).with_context(|| format!("cannot read {}", accepted_file.display()))?,
     )?;
     let scratch = paths::Scratch::new("bench")?;
-    let needs_image = options.stock_log.is_none() || options.our_log.is_none();
-    let image =
-        if needs_image { Some(program::make_image(&program::compile(scratch.path())?, scratch.path())?) } else { None };
-
-    let stock_log = stock_log(options, image.as_deref(), &scratch)?;
+    let (stock_log, ours) = match boots {
+        true => logs(options, &scratch)?,
+        false => {
+            let (stock, output) = read::logs(&options.read)?;
+            (stock, OurLog { output, ..OurLog::default() })
+        }
+    };
     std::fs::write(out.join("stock.log"), &stock_log)?;
-    let ours = our_log(options, image.as_deref(), &scratch)?;
     std::fs::write(out.join("multiserver.log"), &ours.output)?;
     std::fs::write(out.join("multiserver-system.log"), &ours.system)?;
 
     let mut results = compare_logs(options, &stock_log, &ours)?;
-    let records = if is_wanted(options, MEMORY) && options.our_log.is_none() {
-        memory_records(options, image.as_deref(), &scratch)?
-    } else {
-        String::new()
+    let records = match boots && is_wanted(options, MEMORY) && options.our_log.is_none() {
+        true => ours::memory_records(options, &scratch)?,
+        false => String::new(),
     };
     results.facts = facts::collect(&records)?;
-    if is_wanted(options, EMPTY_CALL) && options.our_log.is_none() {
-        let log = conformance_log(options, &scratch)?;
+    if boots && is_wanted(options, EMPTY_CALL) && options.our_log.is_none() {
+        let log = ours::conformance_log(options, &scratch)?;
         std::fs::write(out.join("conformance.log"), &log)?;
         results.facts.extend(facts::empty_call(&log));
     }
     write_reports(&results, &accepted, &out)?;
+    if options.readme {
+        readme::write(&results, &paths::repository())?;
+    }
     print!("{}", markdown::render(&results, &accepted));
     progress::note(&format!("reports in {}", out.display()));
     if !options.check {
@@ -162,119 +187,93 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Boots what has to be booted.
+fn logs(options: &Options, scratch: &paths::Scratch) -> Result<(String, OurLog)> {
+    let given = |log: &Path| std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()));
+    let (stock_given, ours_given) = (options.stock_log.as_deref(), options.our_log.as_deref());
+    let program = match (stock_given, ours_given) {
+        (Some(_), Some(_)) => PathBuf::new(),
+        _ => program::compile(scratch.path())?,
+    };
+    let (mut stock, mut ours) = (String::new(), OurLog::default());
+    if has_cases(options) {
+        let peer = if options.nic { Some(peer::start()?) } else { None };
+        let arguments = program_arguments(options, peer.as_deref());
+        let image = match program.as_os_str().is_empty() {
+            true => PathBuf::new(),
+            false => program::make_image(&program, scratch.path())?,
+        };
+        if stock_given.is_none() {
+            stock = stock_log(options, &image, &arguments, scratch)?;
+        }
+        if ours_given.is_none() {
+            ours = ours::run(options, &image, &arguments, scratch)?;
+        }
+    }
+    let jobs = jobs(options).join(",");
+    if !jobs.is_empty() && !program.as_os_str().is_empty() {
+        let image = wholes::make_image(&program, scratch.path())?;
+        if stock_given.is_none() {
+            stock += &wholes::run(System::Stock, options, &image, &jobs)?;
+        }
+        if ours_given.is_none() {
+            ours.output += &wholes::run(System::Multiserver, options, &image, &jobs)?;
+        }
+    }
+    if let Some(log) = stock_given {
+        stock = given(log)?;
+    }
+    if let Some(log) = ours_given {
+        ours.output = given(log)?;
+    }
+    Ok((stock, ours))
+}
+
+/// The whole jobs that are wanted.
+fn jobs(options: &Options) -> Vec<&'static str> {
+    let is_named = |job: &str| options.only.iter().any(|name| name == job);
+    wholes::JOBS.into_iter().filter(|job| options.wholes || is_named(job)).collect()
+}
+
+/// Whether anything but whole jobs is wanted.
+fn has_cases(options: &Options) -> bool {
+    options.only.is_empty() || options.only.iter().any(|name| !wholes::JOBS.contains(&name.as_str()))
+}
+
 fn is_wanted(options: &Options, case: &str) -> bool {
     options.only.is_empty() || options.only.iter().any(|name| name == case)
 }
 
-fn program_arguments(options: &Options) -> Vec<String> {
+fn program_arguments(options: &Options, peer: Option<&str>) -> Vec<String> {
     let set = if options.set == Set::Full { "full" } else { "short" };
-    let only = if options.only.is_empty() { "all".to_owned() } else { options.only.join(",") };
-    ["--set", set, "--runs", &options.runs.to_string(), "--only", &only].map(str::to_owned).to_vec()
+    let only: Vec<&str> = options.only.iter().map(String::as_str).filter(|name| !wholes::JOBS.contains(name)).collect();
+    let only = if only.is_empty() { "all".to_owned() } else { only.join(",") };
+    let mut arguments =
+        ["--set", set, "--runs", &options.runs.to_string(), "--only", &only].map(str::to_owned).to_vec();
+    arguments.extend(peer.into_iter().flat_map(|peer| ["--peer".to_owned(), peer.to_owned()]));
+    arguments
 }
 
 fn limit(options: &Options) -> Duration {
-    let base = if options.set == Set::Full { 1800 } else { 300 };
+    // For a host that has other things to do, too.
+    let base = if options.set == Set::Full { 3600 } else { 1200 };
     Duration::from_secs(base * u64::from(options.runs.max(5)) / 5)
 }
 
-fn stock_log(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) -> Result<String> {
-    if let Some(log) = &options.stock_log {
-        return std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()));
-    }
+fn stock_log(options: &Options, image: &Path, arguments: &[String], scratch: &paths::Scratch) -> Result<String> {
     if options.machine == Machine::Qemu {
-        bail!("stock Linux under QEMU is not there yet; give its console log with --stock-log");
+        return ours::stock_in_qemu(options, image, arguments, scratch);
     }
     let kernel = linux::build("stock")?;
     let run = stock::StockRun {
         kernel: &kernel,
-        image: image.context("no image was made")?,
+        image,
         disk: options.disk,
-        arguments: &program_arguments(options).join(" "),
+        arguments: &arguments.join(" "),
         dir: &scratch.join("stock"),
         limit: limit(options),
     };
     run.run()
-}
-
-/// What the multiserver's run said.
-#[derive(Debug, Default)]
-struct OurLog {
-    /// The program.
-    output: String,
-    /// All partitions, as far as known.
-    system: String,
-    /// Why the run failed, if it did.
-    failure: Option<String>,
-}
-
-/// Runs the multiserver; a run that fails is told in the report.
-fn our_log(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) -> Result<OurLog> {
-    if let Some(log) = &options.our_log {
-        let output = std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()))?;
-        return Ok(OurLog { output, ..OurLog::default() });
-    }
-    let (disk, system) = (scratch.join("ours.ext2"), scratch.join("system.log"));
-    std::fs::copy(image.context("no image was made")?, &disk)?;
-    let phase = Phase::start("the multiserver");
-    let output = Command::new(std::env::current_exe()?)
-        .args(["run", "--machine", options.machine.name(), "--disk"])
-        .arg(&disk)
-        .arg("--log")
-        .arg(&system)
-        .args((options.disk == DiskPlace::Memory).then_some("--memory-disk"))
-        .args(["--timeout", &limit(options).as_secs().to_string(), "--", program::PROGRAM])
-        .args(program_arguments(options))
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .output()?;
-    phase.done(&output.status.to_string());
-    let said = String::from_utf8_lossy(&output.stderr);
-    let failure = (!output.status.success()).then(|| failure(&said, &output.status.to_string()));
-    if failure.is_some() {
-        eprint!("{}", crate::command::last_lines(&said));
-    }
-    let system = std::fs::read(&system).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    Ok(OurLog { output: String::from_utf8_lossy(&output.stdout).replace('\r', ""), system, failure })
-}
-
-/// What the conformance partitions say; empty when they do not run.
-fn conformance_log(options: &Options, scratch: &paths::Scratch) -> Result<String> {
-    let log = scratch.join("conformance.log");
-    let phase = Phase::start("the conformance suite");
-    let output = Command::new(std::env::current_exe()?)
-        .args(["run", "--machine", options.machine.name(), "--system"])
-        .arg(paths::repository().join("servers/conformance.toml"))
-        .arg("--log")
-        .arg(&log)
-        .args(["--timeout", &limit(options).as_secs().to_string()])
-        .stdin(Stdio::null())
-        .output()?;
-    phase.done(&output.status.to_string());
-    Ok(std::fs::read(&log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
-}
-
-/// Root's records of a run that does next to nothing; empty when it fails.
-fn memory_records(options: &Options, image: Option<&Path>, scratch: &paths::Scratch) -> Result<String> {
-    let (disk, records) = (scratch.join("memory.ext2"), scratch.join("records"));
-    std::fs::copy(image.context("no image was made")?, &disk)?;
-    let phase = Phase::start("the multiserver's memory");
-    let output = Command::new(std::env::current_exe()?)
-        .args(["run", "--machine", options.machine.name(), "--disk"])
-        .arg(&disk)
-        .arg("--trace")
-        .arg(&records)
-        .args(["--timeout", &limit(options).as_secs().to_string(), "--", program::PROGRAM])
-        .args(["--only", "getppid", "--runs", "1"])
-        .stdin(Stdio::null())
-        .output()?;
-    phase.done(&output.status.to_string());
-    Ok(std::fs::read(&records).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
-}
-
-/// The line of a failed run's standard error that says most.
-fn failure(said: &str, status: &str) -> String {
-    let line = said.lines().rfind(|line| line.starts_with("error")).or(said.lines().last());
-    line.map_or_else(|| status.to_owned(), |line| line.trim().to_owned())
 }
 
 fn compare_logs(options: &Options, stock_log: &str, our_log: &OurLog) -> Result<results::Results> {
@@ -282,14 +281,16 @@ fn compare_logs(options: &Options, stock_log: &str, our_log: &OurLog) -> Result<
     if let (Some(why), Some(failure)) = (&ours.incomplete, &our_log.failure) {
         ours.incomplete = Some(format!("{why} ({failure})"));
     }
-    let counter = match options.machine {
+    let by_option = match options.machine {
         Machine::Bochs => model::Counter::Instructions,
         Machine::Qemu => model::Counter::Cycles,
     };
+    let counter = read::counter(&ours.machine).or(read::counter(&stock.machine)).unwrap_or(by_option);
     let model = model::Model { exit_cycles: options.exit_cycles, vmfunc_cycles: options.vmfunc_cycles };
     let incomplete = |name: &str, run: &sample::Run| run.incomplete.as_ref().map(|why| format!("{name}: {why}."));
     let mut notes: Vec<_> =
         [incomplete("Stock Linux", &stock), incomplete("The multiserver", &ours)].into_iter().flatten().collect();
+    notes.extend(read::warnings(&stock.machine, &ours.machine));
     let rows = compare::rows(&stock, &ours, &model, counter);
     if rows.iter().any(|row| row.kind == Some(model::Kind::Instructions)) {
         notes.push("The multiserver told no VM exits: ratios compare instructions only and flatter it.".to_owned());
@@ -297,7 +298,7 @@ fn compare_logs(options: &Options, stock_log: &str, our_log: &OurLog) -> Result<
     Ok(results::Results {
         schema: "sawmill-bench-results".to_owned(),
         version: results::VERSION,
-        about: about(options, &stock)?,
+        about: about(options, &stock, &ours)?,
         model,
         rows,
         facts: Vec::new(),
@@ -305,12 +306,30 @@ fn compare_logs(options: &Options, stock_log: &str, our_log: &OurLog) -> Result<
     })
 }
 
-fn about(options: &Options, stock: &sample::Run) -> Result<results::About> {
+/// The command that repeats the comparison.
+fn command(options: &Options) -> String {
+    let mut words = vec!["scripts/bench-compare.sh".to_owned()];
+    words.extend(program_arguments(options, None).into_iter().filter(|word| word != "all"));
+    words.retain(|word| word != "--only" || !options.only.is_empty());
+    if !options.read.is_empty() {
+        words = vec!["scripts/bench-compare.sh --read LOG".to_owned()];
+    }
+    words.extend(options.nic.then(|| "--nic".to_owned()));
+    words.extend(options.wholes.then(|| "--wholes".to_owned()));
+    words.join(" ")
+}
+
+fn about(options: &Options, stock: &sample::Run, ours: &sample::Run) -> Result<results::About> {
     let said = |tool: Tool| tool.output().map(|text| text.trim().to_owned()).unwrap_or_else(|_| "unknown".to_owned());
     let repository = paths::repository();
+    let found = if ours.machine.processor.is_empty() { &stock.machine } else { &ours.machine };
     let machine = match options.machine {
-        Machine::Bochs => "Bochs 2.7, corei7_skylake_x, one CPU, clock sync=none",
-        Machine::Qemu => "QEMU/KVM with nested VT-x",
+        _ if !options.read.is_empty() => match found.ticks_per_us {
+            ticks if ticks > 0.0 => format!("{}, {ticks:.0} ticks in a microsecond", found.processor),
+            _ => "unknown".to_owned(),
+        },
+        Machine::Bochs => "Bochs 2.7, corei7_skylake_x, one CPU, clock sync=none".to_owned(),
+        Machine::Qemu => format!("QEMU/KVM with nested VT-x on {}", found.processor),
     };
     let disk = match options.disk {
         DiskPlace::Ata => "ext2, 4 KB blocks, ATA",
@@ -318,8 +337,9 @@ fn about(options: &Options, stock: &sample::Run) -> Result<results::About> {
     };
     Ok(results::About {
         date: said(Tool::new("date").args(["-u", "+%Y-%m-%d %H:%M:%S UTC"])),
-        command: format!("scripts/bench-compare.sh {}", program_arguments(options).join(" ")),
-        machine: machine.to_owned(),
+        command: command(options),
+        machine,
+        ticks_per_us: found.ticks_per_us,
         linux: format!("{} (Debian linux-source-6.1)", stock.release),
         revision: said(Tool::new("git").args(["describe", "--always", "--dirty"]).dir(&repository)),
         disk: disk.to_owned(),

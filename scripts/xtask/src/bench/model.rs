@@ -66,20 +66,20 @@ impl Model {
     /// Cost of an operation on a system that runs in no virtual machine.
     pub fn cost_native(&self, sample: &Sample, counter: Counter) -> Cost {
         let kind = if counter == Counter::Cycles { Kind::Measured } else { Kind::Modelled };
-        Cost { value: sample.tsc, kind }
+        Cost { value: sample.work().0, kind }
     }
 
     /// Cost of an operation on the multiserver.
     pub fn cost_multiserver(&self, sample: &Sample, counter: Counter) -> Cost {
         if counter == Counter::Cycles {
-            return Cost { value: sample.tsc, kind: Kind::Measured };
+            return Cost { value: sample.work().0, kind: Kind::Measured };
         }
         match (sample.counter("total"), sample.counter("vmfunc")) {
             (Some(exits), Some(vmfuncs)) => Cost {
-                value: sample.tsc + self.exit_cycles * exits + self.vmfunc_cycles * vmfuncs,
+                value: sample.work().0 + self.exit_cycles * exits + self.vmfunc_cycles * vmfuncs,
                 kind: Kind::Modelled,
             },
-            _ => Cost { value: sample.tsc, kind: Kind::Instructions },
+            _ => Cost { value: sample.work().0, kind: Kind::Instructions },
         }
     }
 }
@@ -90,7 +90,17 @@ mod tests {
 
     fn sample(exits: &[(&str, f64)]) -> Sample {
         let exits = exits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-        Sample { tsc: 1000.0, minimum: 1000.0, maximum: 1000.0, operations: 1, runs: 1, exits: Some(exits) }
+        Sample {
+            tsc: 1000.0,
+            minimum: 1000.0,
+            maximum: 1000.0,
+            busy: None,
+            busy_minimum: None,
+            busy_maximum: None,
+            operations: 1,
+            runs: 1,
+            exits: Some(exits),
+        }
     }
 
     #[test]
@@ -98,6 +108,12 @@ mod tests {
         let cost =
             Model::default().cost_multiserver(&sample(&[("total", 2.0), ("vmfunc", 1.0)]), Counter::Instructions);
         assert_eq!(cost, Cost { value: 3550.0, kind: Kind::Modelled });
+    }
+
+    #[test]
+    fn waiting_is_no_cost() {
+        let waiting = Sample { busy: Some(600.0), busy_minimum: Some(1.0), busy_maximum: Some(2.0), ..sample(&[]) };
+        assert_eq!(Model::default().cost_native(&waiting, Counter::Instructions).value, 600.0);
     }
 
     #[test]

@@ -11,8 +11,12 @@ use crate::paths;
 /// Where the program is on the image.
 pub const PROGRAM: &str = "/sawmill-bench";
 
+/// Entries of the directory /listing, which the case readdir reads; and room for more files.
+const LISTING_ENTRIES: u32 = 10_000;
+const INODES: &str = "14000";
+
 /// Size of the image: room for the largest file of the full set, twice.
-const IMAGE_BYTES: u64 = 64 << 20;
+const IMAGE_BYTES: u64 = 48 << 20;
 
 /// Compiles servers/bench into one static binary.
 pub fn compile(into: &Path) -> Result<PathBuf> {
@@ -38,9 +42,13 @@ pub fn make_image(binary: &Path, into: &Path) -> Result<PathBuf> {
         std::fs::create_dir_all(root.join(dir))?;
     }
     std::fs::copy(binary, root.join("sawmill-bench"))?;
+    std::fs::create_dir_all(root.join("listing"))?;
+    for number in 0..LISTING_ENTRIES {
+        std::fs::write(root.join(format!("listing/entry{number:05}")), "")?;
+    }
     let image = into.join("bench.ext2");
     std::fs::File::create(&image)?.set_len(IMAGE_BYTES)?;
-    let flags = ["-q", "-F", "-t", "ext2", "-b", "4096", "-L", "bench", "-E", "root_owner=0:0", "-d"];
+    let flags = ["-q", "-F", "-t", "ext2", "-b", "4096", "-N", INODES, "-L", "bench", "-E", "root_owner=0:0", "-d"];
     Tool::new("mke2fs").args(flags).arg(&root).arg(&image).run()?;
     Ok(image)
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::model::{Kind, Model};
 use super::sample::Sample;
 
-/// Version of the schema.
-pub const VERSION: u32 = 1;
+/// Version of the schema. 2: exits are those of all partitions; `busy` in cases that wait.
+pub const VERSION: u32 = 2;
 
 /// A whole comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct About {
     pub command: String,
     /// Emulator or machine.
     pub machine: String,
+    /// Ticks of its time stamp counter in a microsecond; 0 when unknown.
+    #[serde(default)]
+    pub ticks_per_us: f64,
     /// Linux source both systems are built from.
     pub linux: String,
     /// Revision of this repository.

@@ -18,6 +18,15 @@ pub struct Sample {
     pub minimum: f64,
     /// Highest run.
     pub maximum: f64,
+    /// The same three without idle time, in cases that wait for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<f64>,
+    /// Lowest run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_minimum: Option<f64>,
+    /// Highest run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_maximum: Option<f64>,
     /// Operations in one run.
     pub operations: u64,
     /// Timed runs.
@@ -27,6 +36,14 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// What the operation costs: median, lowest and highest run, without waiting.
+    pub fn work(&self) -> (f64, f64, f64) {
+        match (self.busy, self.busy_minimum, self.busy_maximum) {
+            (Some(median), Some(minimum), Some(maximum)) => (median, minimum, maximum),
+            _ => (self.tsc, self.minimum, self.maximum),
+        }
+    }
+
     /// A counter per operation; zero when the system tells counters but not this one.
     pub fn counter(&self, name: &str) -> Option<f64> {
         self.exits.as_ref().map(|exits| exits.get(name).copied().unwrap_or(0.0))
@@ -55,11 +72,29 @@ pub struct Entry {
     pub outcome: Outcome,
 }
 
+/// The machine as the program found it; what an older program did not say is empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Machine {
+    /// `multiserver` or `stock`.
+    pub system: String,
+    /// The processor's own name.
+    pub processor: String,
+    /// What the virtual machine, if it is one, calls itself.
+    pub hypervisor: String,
+    /// Ticks of the time stamp counter in a microsecond.
+    pub ticks_per_us: f64,
+    /// Ticks of a multiplication that waits for the one before: exactly 1 where instructions are counted.
+    pub ticks_per_multiplication: f64,
+}
+
 /// All that one system's run said.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
     /// `uname -r` of the system.
     pub release: String,
+    /// Where it ran, as the program found it.
+    pub machine: Machine,
     /// The cases in the order they ran.
     pub entries: Vec<Entry>,
     /// Why the run is not complete, if it is not.
@@ -73,6 +108,7 @@ pub fn parse(log: &str) -> Run {
         let Some(object) = object_in(line) else { continue };
         if object.contains_key("start") {
             run.release = text(&object, "release");
+            run.machine = serde_json::from_value(Value::Object(object)).unwrap_or_default();
             run.incomplete = Some("the output ends before the benchmark's last line".to_owned());
         } else if let Some(status) = object.get("status").filter(|_| object.contains_key("end")) {
             run.incomplete = (status != 0).then(|| format!("the benchmark ended with status {status}"));

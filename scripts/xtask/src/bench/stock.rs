@@ -107,6 +107,7 @@ impl StockRun<'_> {
             }
         };
         let line = format!("console=ttyS0,115200 quiet panic=-1 root=/dev/sda {root} init={}", super::program::PROGRAM);
+        let line = format!("{line} ip=dhcp");
         let line = format!("linux /boot/bzImage {line} -- {}", self.arguments);
         let menu = format!("set timeout=0\nmenuentry stock {{\n {line}\n}}\n");
         std::fs::write(tree.join("boot/grub/grub.cfg"), menu)?;
@@ -131,6 +132,8 @@ ata1-master: type=cdrom, path={}, status=inserted
 ata0-master: type=disk, path={}, mode=flat, cylinders=0
 boot: cdrom
 com1: enabled=1, mode=file, dev={}
+pci: enabled=1, chipset=i440fx, slot1=e1000
+e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=slirp
 clock: sync=none, time0=1000000000
 log: {}
 panic: action=fatal

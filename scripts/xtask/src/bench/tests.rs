@@ -32,7 +32,7 @@ fn results_survive_json() {
     let results = compared(OURS);
     let text = serde_json::to_string(&results).expect("serializes");
     assert!(serde_json::from_str::<results::Results>(&text).expect("reads back") == results);
-    assert!(text.contains("\"version\":1"));
+    assert!(text.contains("\"version\":2"));
 }
 
 #[test]
@@ -64,10 +64,10 @@ fn a_dead_multiserver_is_told_on_top() {
 #[test]
 fn a_failed_run_s_own_words_are_the_reason() {
     let said = " ..  booting\nerror: the hypervisor stopped: no VT-x\n";
-    let ours = OurLog { failure: Some(failure(said, "exit status: 125")), ..OurLog::default() };
+    let ours = OurLog { failure: Some(ours::failure(said, "exit status: 125")), ..OurLog::default() };
     let results = compare_logs(&options(""), STOCK, &ours).expect("compares");
     assert!(results.notes[0].contains("no VT-x"), "{}", results.notes[0]);
-    assert_eq!(failure("", "signal: 9"), "signal: 9");
+    assert_eq!(ours::failure("", "signal: 9"), "signal: 9");
 }
 
 #[test]
@@ -87,6 +87,21 @@ fn the_conformance_suite_s_figure_is_read() {
 }
 
 #[test]
+fn a_log_of_hardware_is_measured_in_cycles_and_time() {
+    let file = paths::repository().join("scripts/xtask/src/bench/testdata/hardware.log");
+    let (stock, output) = read::logs(&[file]).expect("has blocks");
+    let ours = OurLog { output, ..OurLog::default() };
+    let results = compare_logs(&options("--read x"), &stock, &ours).expect("compares");
+    assert!(results.notes.is_empty(), "{:?}", results.notes);
+    let text = markdown::render(&results, &accepted());
+    assert!(text.contains("Measured: ticks") && text.contains("3192 of them are a microsecond"));
+    // Exits are told, but their cost is in the cycles already.
+    let row = "| stat-uncached of 100 | 6,200 | 11,904 | 2.01 | 1.00 | 0.00 | 11,904 (3.729 us) | 1.92 |  |";
+    assert!(text.contains(row), "{text}");
+    assert!(html::render(&results, &accepted(), &[]).contains("<span class=\"badge\">measured</span>"));
+}
+
+#[test]
 fn unknown_exits_are_confessed() {
     let results = compared(STOCK);
     assert!(results.notes.iter().any(|note| note.contains("told no VM exits")));
@@ -95,7 +110,7 @@ fn unknown_exits_are_confessed() {
 
 #[test]
 fn options_reach_the_program() {
-    let arguments = program_arguments(&options("--only reread,stat --runs 3 --set full"));
+    let arguments = program_arguments(&options("--only reread,tar,stat --runs 3 --set full"), None);
     assert_eq!(arguments.join(" "), "--set full --runs 3 --only reread,stat");
     assert!(Cli::try_parse_from(["bench", "--runs", "0"]).is_err());
 }
