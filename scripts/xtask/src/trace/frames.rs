@@ -22,6 +22,10 @@ pub struct Partition {
 /// A connection, found by server and badge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
+    /// Number of the calling partition.
+    pub client: u64,
+    /// Its place in the description, from 0.
+    pub place: u64,
     /// Name of the service.
     pub service: String,
     /// Bytes of the page cache that it carries; only file services have one.
@@ -77,9 +81,12 @@ fn take(recording: &mut Recording, kind: u64, argument: u64, lost: u64, payload:
             let partition = Partition { name: text(low, high), cpus: cpus.to_vec() };
             recording.partitions.insert(argument, partition);
         }
-        (CONNECTION, &[_, server, pool_bytes, low, high]) => {
-            let connection = Connection { service: text(low, high), pool_bytes };
-            recording.connections.insert((server, argument), connection);
+        (CONNECTION, &[client, server, pool_bytes, low, high]) => {
+            let key = (server, argument);
+            // Said twice, in the same order: at the beginning and at the end.
+            let known = recording.connections.get(&key).map(|connection| connection.place);
+            let place = known.unwrap_or(recording.connections.len() as u64);
+            recording.connections.insert(key, Connection { client, place, service: text(low, high), pool_bytes });
         }
         (ENTRIES, _) => {
             recording.lost += lost;

@@ -58,7 +58,7 @@ fn metadata(recording: &Recording, marks: &[Mark]) -> Vec<Value> {
     }
     found.extend(marks.iter().filter_map(|mark| match mark {
         Mark::Slice { track, .. } | Mark::Instant { track, .. } => Some(*track),
-        Mark::Flow { .. } => None,
+        Mark::Flow { .. } | Mark::Completion { .. } => None,
     }));
     let mut events = Vec::new();
     let mut processes = BTreeSet::new();
@@ -96,11 +96,11 @@ fn events(mark: &Mark, time: &impl Fn(u64) -> f64) -> Vec<Value> {
                 json!({"ph": "i", "s": "t", "name": name, "cat": "event", "pid": pid, "tid": tid, "ts": time(*at), "args": arguments}),
             ]
         }
+        Mark::Completion { id, caller, start, told, at } => {
+            vec![step("s", "completion", *id, *caller, time(*start)), step("f", "completion", *id, *told, time(*at))]
+        }
         Mark::Flow { id, caller, start, server, taken, end } => {
-            let step = |phase: &str, track: Track, ts: f64| {
-                let (pid, tid) = place(track);
-                json!({"ph": phase, "bp": "e", "name": "call", "cat": "ipc", "id": id, "pid": pid, "tid": tid, "ts": ts})
-            };
+            let step = |phase, track, ts| step(phase, "call", *id, track, ts);
             // The way back ends within the caller's slice, not at its edge.
             let last = (time(*taken) + time(*end)) / 2.0;
             vec![
@@ -110,6 +110,12 @@ fn events(mark: &Mark, time: &impl Fn(u64) -> f64) -> Vec<Value> {
             ]
         }
     }
+}
+
+/// A step of a flow.
+fn step(phase: &str, name: &str, id: u64, track: Track, ts: f64) -> Value {
+    let (pid, tid) = place(track);
+    json!({"ph": phase, "bp": "e", "name": name, "cat": "ipc", "id": id, "pid": pid, "tid": tid, "ts": ts})
 }
 
 fn category(track: Track) -> &'static str {

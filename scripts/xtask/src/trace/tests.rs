@@ -72,8 +72,9 @@ fn rendered(stream: &[u8]) -> Result<Value> {
 fn sample_is_drawn_as_it_was() -> Result<()> {
     let value = rendered(&sample())?;
     let found = check::check(&value)?;
-    assert_eq!(found.calls, 2);
-    assert_eq!(found.slices.get("app").context("app")?, &["root-fs LOOKUP".to_owned(), "call".to_owned()]);
+    assert_eq!((found.calls, found.completions), (2, 1));
+    let app = found.slices.get("app").context("app")?;
+    assert_eq!(app, &["root-fs LOOKUP", "root-fs LOOKUP completed", "call"].map(str::to_owned));
     assert_eq!(
         found.slices.get("ext2").context("ext2")?,
         &["root look up name".to_owned(), "root-fs LOOKUP".to_owned()]

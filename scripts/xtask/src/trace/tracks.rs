@@ -2,15 +2,18 @@
 //! Makes slices, instants and flows of the entries of a recording.
 //!
 //! A call is a slice on its caller from the exit to the reply, and one on its server from the moment when it was
-//! taken to the reply; a flow leads from one to the other and back. Slices of one track nest, since a vCPU has one
+//! taken to the reply; a flow leads from one to the other and back. A call that is answered `Pending` has another
+//! flow to the event that tells of its completion. Slices of one track nest, since a vCPU has one
 //! call of its own and one that it serves at a time.
 
 use std::collections::BTreeMap;
 
+use sawmill_abi::event::EVENT_FIRST_FREE;
 use sawmill_abi::statistics::ExitClass;
+use sawmill_abi::status::Status;
 use sawmill_abi::trace::{TraceEntry, TraceKind};
 
-use super::frames::Recording;
+use super::frames::{Connection, Recording};
 use super::names;
 
 /// Where something is drawn.
@@ -31,6 +34,8 @@ pub enum Mark {
     Instant { track: Track, name: String, at: u64, details: Vec<(&'static str, String)> },
     /// From the caller's slice to the server's and back.
     Flow { id: u64, caller: Track, start: u64, server: Track, taken: u64, end: u64 },
+    /// From a call that was answered `Pending` to the event that told of its completion.
+    Completion { id: u64, caller: Track, start: u64, told: Track, at: u64 },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +44,14 @@ struct Call {
     taken: u64,
     badge: u64,
     word: u64,
+}
+
+/// A call that was answered `Pending`.
+#[derive(Debug, Clone)]
+struct Pending {
+    caller: Track,
+    start: u64,
+    name: String,
 }
 
 #[derive(Debug, Default)]
@@ -54,13 +67,15 @@ struct Tracks<'a> {
     vcpus: BTreeMap<Track, Vcpu>,
     /// Who runs since when, by CPU.
     running: BTreeMap<u64, (String, u64)>,
+    /// Calls without an answer yet, by server and badge.
+    pending: BTreeMap<(u64, u64), Vec<Pending>>,
     flows: u64,
 }
 
 /// Everything that there is to draw.
 pub fn draw(recording: &Recording) -> Vec<Mark> {
-    let vcpus = BTreeMap::new();
-    let mut tracks = Tracks { recording, marks: Vec::new(), vcpus, running: BTreeMap::new(), flows: 0 };
+    let (vcpus, running, pending) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut tracks = Tracks { recording, marks: Vec::new(), vcpus, running, pending, flows: 0 };
     for entry in &recording.entries {
         tracks.take(entry);
     }
@@ -90,6 +105,7 @@ impl Tracks<'_> {
             self.switch(cpu, tsc, a);
         } else if kind == TraceKind::Event as u32 {
             self.instant(vcpu(a >> 8), tsc, names::event(a & 0xff), Vec::new());
+            self.complete(vcpu(a >> 8), tsc, a & 0xff);
         } else if kind == TraceKind::Interrupt as u32 {
             self.instant(Track::Cpu(cpu), tsc, format!("vector {a:#x}"), Vec::new());
         } else if kind == TraceKind::Fault as u32 {
@@ -130,6 +146,26 @@ impl Tracks<'_> {
         self.marks.push(Mark::Slice { track: server, name, start: taken, end, details });
         self.flows += 1;
         self.marks.push(Mark::Flow { id: self.flows, caller, start, server, taken, end });
+        if status == Status::Pending as u64 {
+            let name = names::call(self.recording, Some(partition), badge, word);
+            self.pending.entry((partition, badge)).or_default().push(Pending { caller, start, name });
+        }
+    }
+
+    /// An event of a connection tells its client that calls are complete: which ones is in memory that no trace
+    /// sees, so it is drawn for all that wait.
+    fn complete(&mut self, told: Track, at: u64, bit: u64) {
+        let Track::Vcpu(client, _) = told else { return };
+        let Some(place) = bit.checked_sub(EVENT_FIRST_FREE) else { return };
+        let is_meant = |of: &Connection| of.place == place && of.client == client;
+        let found = self.recording.connections.iter().find(|(_, connection)| is_meant(connection));
+        let Some(waiting) = found.and_then(|(key, _)| self.pending.remove(key)) else { return };
+        for Pending { caller, start, name } in waiting {
+            let name = format!("{name} completed");
+            self.marks.push(Mark::Slice { track: told, name, start: at, end: at, details: Vec::new() });
+            self.flows += 1;
+            self.marks.push(Mark::Completion { id: self.flows, caller, start, told, at });
+        }
     }
 
     fn switch(&mut self, cpu: u64, tsc: u64, number: u64) {
