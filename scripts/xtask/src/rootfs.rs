@@ -16,14 +16,18 @@ use crate::progress::{self, Phase};
 
 /// Raised when images of the same inputs are made differently.
 const REVISION: &str = "2";
+/// Raised when the busybox image is made differently.
+const BUSYBOX_REVISION: &str = "3";
 const BUSYBOX: &str = "/bin/busybox";
 const BUSYBOX_IMAGE_SIZE: &str = "32M";
 const DIRECTORIES: [&str; 14] =
     ["bin", "dev", "etc", "home", "mnt", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin", "usr/sbin", "var/tmp"];
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
     ("etc/hostname", "sawmill\n"),
+    // Only where the image's own init runs: stock Linux on the boot image.
+    ("etc/inittab", "::sysinit:/bin/mount -t proc proc /proc\nttyS0::respawn:-/bin/sh\ntty1::respawn:-/bin/sh\n"),
     ("etc/profile", "export PS1='\\u@sawmill:\\w\\$ '\n"),
 ];
 
@@ -32,7 +36,7 @@ pub fn busybox() -> Result<PathBuf> {
     let program = std::fs::read(BUSYBOX)
         .with_context(|| format!("cannot read {BUSYBOX}; `cargo xtask setup` installs busybox-static"))?;
     let mut hash = Sha256::new();
-    hash.update(REVISION);
+    hash.update(BUSYBOX_REVISION);
     hash.update(&program);
     let key = linux::hex(&hash.finalize());
     let image = paths::cached("images")?.join(format!("busybox-{}.ext2", &key[..16]));

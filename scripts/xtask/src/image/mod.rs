@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub use grub::Firmware;
+pub use grub::{Firmware, Menu};
 pub use modules::{Parts, Tuning, parts};
 
 /// A file that GRUB brings along.
@@ -54,7 +54,7 @@ pub struct Entry {
     pub modules: Vec<Module>,
 }
 
-/// Writes an ISO with `entries`; the first is started, after `timeout_s` seconds.
-pub fn write(entries: &[Entry], timeout_s: u32, firmware: Firmware, out: &Path) -> Result<()> {
-    grub::write(entries, timeout_s, firmware, out)
+/// Writes an ISO with `entries`.
+pub fn write(entries: &[Entry], menu: Menu, firmware: Firmware, out: &Path) -> Result<()> {
+    grub::write(entries, menu, firmware, out)
 }

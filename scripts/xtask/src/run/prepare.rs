@@ -10,7 +10,7 @@ use super::choose::Machine;
 use super::options::{DEFAULT_MEMORY_MIB, Options};
 use super::terminal;
 use super::wire::Wire;
-use crate::image::{self, Content, Entry, Firmware, Tuning};
+use crate::image::{self, Content, Entry, Firmware, Menu, Tuning};
 use crate::initrd::{self, Spec, Terminal};
 use crate::paths::Scratch;
 
@@ -35,7 +35,7 @@ const NOBODY: u8 = u8::MAX;
 pub fn boot(options: &Options, machine: Machine, disk: &Path, scratch: &Scratch) -> Result<Boot> {
     let iso = scratch.join("boot.iso");
     let (entry, boot) = if options.stock { stock(options, &iso)? } else { multiserver(options, machine, disk, &iso)? };
-    image::write(&[entry], 0, Firmware::Bios, &iso)?;
+    image::write(&[entry], Menu::default(), Firmware::Bios, &iso)?;
     Ok(boot)
 }
 

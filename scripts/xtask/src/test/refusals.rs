@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::Case;
 use super::support::Bench;
 use crate::build;
-use crate::image::{self, Content, Entry, Firmware, Module, Protocol};
+use crate::image::{self, Content, Entry, Firmware, Menu, Module, Protocol};
 use crate::paths::{self, Scratch};
 use crate::run::emulator::{Emulator, Ports, Words};
 use crate::run::options::{CPU_MODEL, Hardware, Network};
@@ -51,7 +51,7 @@ fn refusal(start: Start, firmware: Firmware) -> Result<()> {
         command_line: "console=plain".to_owned(),
         modules: vec![Module { name: "root".to_owned(), content: Content::Bytes(vec![0; 4096]) }],
     };
-    image::write(&[entry], 0, firmware, &iso)?;
+    image::write(&[entry], Menu::default(), firmware, &iso)?;
     let ports = Ports::open(1)?;
     let hardware = Hardware {
         cpus: 1,
