@@ -241,7 +241,8 @@ fn has_cases(options: &Options) -> bool {
 }
 
 fn is_wanted(options: &Options, case: &str) -> bool {
-    options.only.is_empty() || options.only.iter().any(|name| name == case)
+    let is_extra = case.starts_with("nic-") && !options.nic || wholes::JOBS.contains(&case) && !options.wholes;
+    options.only.is_empty() && !is_extra || options.only.iter().any(|name| name == case)
 }
 
 fn program_arguments(options: &Options, peer: Option<&str>) -> Vec<String> {
@@ -313,6 +314,11 @@ fn command(options: &Options) -> String {
     words.retain(|word| word != "--only" || !options.only.is_empty());
     if !options.read.is_empty() {
         words = vec!["scripts/bench-compare.sh --read LOG".to_owned()];
+    }
+    if let Ok(system) = options.system.strip_prefix(paths::repository())
+        && system != Path::new("servers/system.toml")
+    {
+        words.push(format!("--system {}", system.display()));
     }
     words.extend(options.nic.then(|| "--nic".to_owned()));
     words.extend(options.wholes.then(|| "--wholes".to_owned()));

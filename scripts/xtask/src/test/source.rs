@@ -19,6 +19,7 @@ const MACHINE_CRATES: [&str; 4] = ["sawmill-machine", "sawmill-image", "sawmill-
 pub const CASES: &[Case] = &[
     Case { name: "source-format", limit_s: 120, run: format },
     Case { name: "source-generated", limit_s: 60, run: generated },
+    Case { name: "source-readme", limit_s: 60, run: readme },
     Case { name: "source-file-sizes", limit_s: 60, run: file_sizes },
     Case { name: "source-lints", limit_s: 900, run: lints },
     Case { name: "source-lints-machine", limit_s: 900, run: lints_machine },
@@ -37,6 +38,11 @@ fn format(bench: &Bench) -> Result<()> {
 
 fn generated(_: &Bench) -> Result<()> {
     generate::run(generate::Mode::Check)
+}
+
+/// The README's figures are generated: the marks are there, with a table between them.
+fn readme(_: &Bench) -> Result<()> {
+    crate::bench::readme::check(&crate::paths::repository())
 }
 
 fn file_sizes(_: &Bench) -> Result<()> {
