@@ -2,8 +2,8 @@
 /*
  * The file client: Linux's own FUSE over a connection.
  *
- * transport.c carries a fuse_req through the control area, inode.c and
- * writeback.c replace the operations of fs/fuse that assume an untrusted
+ * queue.c takes what FUSE has to say, transport.c carries it through the
+ * control area, inode.c and writeback.c replace the operations of fs/fuse that assume an untrusted
  * daemon in user space, mount.c puts it together.
  */
 #ifndef _SAWMILL_FILE_CLIENT_H
@@ -46,11 +46,13 @@ struct sawmill_file_client {
 	unsigned long pool_first_pfn;
 	unsigned long pool_page_count;
 
+	/* A bit is cleared by who takes the slot, atomically. */
+	unsigned long free_slots;
+
 	/* Irq-safe, innermost. Protects everything up to background_lock. */
 	spinlock_t lock;
 	enum session session;
 	struct super_block *sb;		/* while it is mounted */
-	u64 free_slots;
 	DECLARE_BITMAP(bounce_used, BOUNCE_PAGES_MAX);
 	struct slot slots[SAWMILL_FILE_SLOTS];
 	u32 ring_taken;
@@ -63,6 +65,11 @@ struct sawmill_file_client {
 	spinlock_t background_lock;
 	struct list_head background;
 	struct work_struct background_work;
+
+	/* Under the lock of FUSE's queue. */
+	struct fuse_iqueue *forgets;
+	unsigned int forget_count;
+	struct delayed_work forget_work;
 
 	int init_error;			/* the server's answer to INIT */
 	bool is_mounted;		/* under the mount mutex */
@@ -97,15 +104,31 @@ void sawmill_file_event(struct sawmill_connection *connection);
 void sawmill_file_recover(struct work_struct *work);
 extern struct workqueue_struct *sawmill_file_recovery;
 
-/* transport.c */
+/* transport.c: to the server and back; 0 or -errno, never positive. */
+struct sawmill_file_message {
+	struct fuse_in_header header;
+	struct fuse_args *args;
+	struct fuse_iqueue *queue;
+};
+
+int sawmill_file_carry(struct sawmill_file_client *client,
+		       struct sawmill_file_message *message);
+
+/* queue.c */
 extern const struct fuse_iqueue_ops sawmill_file_queue_ops;
 
 struct sawmill_file_client *
 sawmill_file_client_create(struct sawmill_connection *connection);
-
+ssize_t sawmill_file_simple_request(struct fuse_mount *fm,
+				    struct fuse_args *args);
 /* Serves background requests queued so far; process context, no locks. */
 void sawmill_file_drain(struct sawmill_file_client *client);
 
+void sawmill_file_take_forgets(struct sawmill_file_client *client,
+			       struct fuse_iqueue *fiq,
+			       u64 in[SAWMILL_CALL_WORDS]);
+void sawmill_file_drop_forgets(struct sawmill_file_client *client,
+			       struct fuse_iqueue *fiq);
 /* Bits of fuse_inode::state, beyond FUSE's own. */
 #define SAWMILL_I_NO_CAPABILITY	30	/* no security.capability */
 #define SAWMILL_I_UNSTABLE	31	/* written back, not yet FSYNCed */

@@ -21,6 +21,7 @@ static void set_connection_limits(struct fuse_conn *fc)
 	fc->delete_stale = true;
 	fc->sync_fs = true;
 	fc->init_inode = sawmill_file_init_inode;
+	fc->simple_request = sawmill_file_simple_request;
 	fc->max_pages_limit = min_t(unsigned int, fc->max_pages_limit,
 				    SAWMILL_FILE_PAGES_MAX);
 	/* Not in the protocol: no server has state for an open file. */
@@ -63,6 +64,7 @@ static int fill_super(struct super_block *sb, struct sawmill_file_client *client
 	if (error)
 		return error;
 	sawmill_file_init_super(sb);
+	client->forget_count = 0;
 	client->init_error = -EIO;
 	fuse_send_init(fm);
 	sawmill_file_drain(client);
@@ -169,6 +171,8 @@ static void kill_super(struct super_block *sb)
 		}
 	}
 	kill_anon_super(sb);
+	/* Its queue goes; nothing is forgotten after the last inode. */
+	cancel_delayed_work_sync(&client->forget_work);
 	fuse_mount_destroy(fm);
 	if (is_last) {
 		mutex_lock(&mount_mutex);

@@ -30,7 +30,7 @@ struct workqueue_struct *sawmill_file_recovery;
 
 static bool is_quiet(struct sawmill_file_client *client)
 {
-	return READ_ONCE(client->free_slots) == ~0ULL;
+	return READ_ONCE(client->free_slots) == ~0UL;
 }
 
 /* INIT in a slot of our own; 0 or -errno. */
@@ -53,9 +53,11 @@ static int resume(struct sawmill_file_client *client)
 	};
 	bool is_answered;
 
+	/* Whoever has it just now sees the session and gives it back. */
+	while (!test_and_clear_bit(0, &client->free_slots))
+		cpu_relax();
 	spin_lock_irq(&client->lock);
 	client->ring_taken = READ_ONCE(client->header->head);
-	client->free_slots &= ~BIT_ULL(0);
 	client->slots[0].state = SLOT_CALLED;
 	spin_unlock_irq(&client->lock);
 	memcpy(client->shared_slots[0].in, &message, sizeof(message));
@@ -195,6 +197,9 @@ void sawmill_file_recover(struct work_struct *work)
 	pr_warn("sawmill: file: the server of %s died\n", name);
 	do {
 		wait_event(client->room, is_quiet(client));
+		if (sb)
+			sawmill_file_drop_forgets(client,
+						  &get_fuse_conn_super(sb)->iq);
 		error = reconnect(client);
 		if (sb && !error) {
 			shrink_dcache_sb(sb);

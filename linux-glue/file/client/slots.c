@@ -2,8 +2,9 @@
 /*
  * Slots and bounce pages of a connection, calls, and the completion ring.
  *
- * Lock: client->lock (irq-safe spinlock): what is free, the state of slots,
- * how far the ring has been read.
+ * Lock: client->lock (irq-safe spinlock): which bounce pages are free, the
+ * state of slots that are taken, how far the ring has been read. A slot is
+ * taken and given back by one atomic operation on its bit.
  */
 #include <linux/bitmap.h>
 #include <linux/sched.h>
@@ -13,6 +14,13 @@
 #define CALL_RETRIES		1000
 
 /* ---- slots, bounce pages, completions ---- */
+
+static void free_slot(struct sawmill_file_client *client, unsigned int slot)
+{
+	WRITE_ONCE(client->slots[slot].state, SLOT_FREE);
+	smp_mb__before_atomic();
+	set_bit(slot, &client->free_slots);
+}
 
 /* Moves completions from the ring to their slots. Under client->lock. */
 static void take_completions(struct sawmill_file_client *client)
@@ -40,8 +48,7 @@ static void take_completions(struct sawmill_file_client *client)
 			slot->state = SLOT_DONE;
 			wake_up(&slot->wait);
 		} else if (slot->state == SLOT_ABANDONED) {
-			slot->state = SLOT_FREE;
-			client->free_slots |= BIT_ULL(answer.slot);
+			free_slot(client, answer.slot);
 			wake_up(&client->room);
 		}
 	}
@@ -62,10 +69,8 @@ void sawmill_file_event(struct sawmill_connection *connection)
 			queue_work(sawmill_file_recovery, &client->recovery);
 		}
 		for (i = 0; i < SAWMILL_FILE_SLOTS; i++) {
-			if (client->slots[i].state == SLOT_ABANDONED) {
-				client->slots[i].state = SLOT_FREE;
-				client->free_slots |= BIT_ULL(i);
-			}
+			if (client->slots[i].state == SLOT_ABANDONED)
+				free_slot(client, i);
 			wake_up(&client->slots[i].wait);
 		}
 		wake_up_all(&client->room);
@@ -73,20 +78,26 @@ void sawmill_file_event(struct sawmill_connection *connection)
 	spin_unlock_irqrestore(&client->lock, flags);
 }
 
+/*
+ * The session is looked at again after the slot was taken: it changes first,
+ * then recovery waits for all slots to be free.
+ */
 static bool try_get_slot(struct sawmill_file_client *client, unsigned int *slot)
 {
-	unsigned long flags;
-	bool found;
+	unsigned long free = READ_ONCE(client->free_slots);
 
-	spin_lock_irqsave(&client->lock, flags);
-	found = client->free_slots && client->session == SESSION_LIVE;
-	if (found) {
-		*slot = __ffs64(client->free_slots);
-		client->free_slots &= ~BIT_ULL(*slot);
-		client->slots[*slot].state = SLOT_CALLED;
+	do {
+		if (!free || READ_ONCE(client->session) != SESSION_LIVE)
+			return false;
+		*slot = __ffs(free);
+	} while (!try_cmpxchg(&client->free_slots, &free, free & (free - 1)));
+	if (unlikely(READ_ONCE(client->session) != SESSION_LIVE)) {
+		set_bit(*slot, &client->free_slots);
+		wake_up_all(&client->room);
+		return false;
 	}
-	spin_unlock_irqrestore(&client->lock, flags);
-	return found;
+	WRITE_ONCE(client->slots[*slot].state, SLOT_CALLED);
+	return true;
 }
 
 int sawmill_file_get_slot(struct sawmill_file_client *client,
@@ -112,12 +123,7 @@ int sawmill_file_get_slot(struct sawmill_file_client *client,
 void sawmill_file_put_slot(struct sawmill_file_client *client,
 			   unsigned int slot)
 {
-	unsigned long flags;
-
-	spin_lock_irqsave(&client->lock, flags);
-	client->slots[slot].state = SLOT_FREE;
-	client->free_slots |= BIT_ULL(slot);
-	spin_unlock_irqrestore(&client->lock, flags);
+	free_slot(client, slot);
 	if (wq_has_sleeper(&client->room))
 		wake_up(&client->room);
 }
@@ -228,8 +234,7 @@ void sawmill_file_abandon_slot(struct sawmill_file_client *client,
 	spin_lock_irqsave(&client->lock, flags);
 	if (client->slots[slot].state == SLOT_DONE ||
 	    client->session != SESSION_LIVE) {
-		client->slots[slot].state = SLOT_FREE;
-		client->free_slots |= BIT_ULL(slot);
+		free_slot(client, slot);
 	} else {
 		client->slots[slot].state = SLOT_ABANDONED;
 	}

@@ -1,32 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Carries FUSE requests through the control area of a connection.
+ * Carries FUSE messages through the control area of a connection.
  *
- * A foreground request is carried by the task that issued it: it fills a slot,
- * calls, and on PENDING sleeps until the completion ring has the answer. So
- * the request is finished when wake_pending_and_unlock() returns and FUSE does
- * not sleep again. Background requests arrive under FUSE's spinlocks: they are
- * queued, and served by sawmill_file_drain() or by a worker.
+ * A message is carried by the task that wants its answer: it fills a slot,
+ * calls, and on PENDING sleeps until the completion ring has the answer.
+ * queue.c is FUSE's side of this.
  *
  * The server is not trusted: sizes that it returns are checked against what
  * was asked for, results are copied out of shared memory once, before FUSE
  * looks at them. File data in the pool is the exception, by design.
  */
 #include <linux/highmem.h>
-#include <linux/moduleparam.h>
-#include <linux/sched/signal.h>
-#include <linux/slab.h>
 #include "client.h"
 
 #define PAGES_PER_BOUNCE_ROUND	32
 /* How often a request is sent again to servers that die of it. */
 #define REPEATS_MAX		2
-
-/* Calls by opcode, for people and tests; a lost count does not matter. */
-static unsigned long calls[FUSE_TMPFILE + 1];
-#undef MODULE_PARAM_PREFIX
-#define MODULE_PARAM_PREFIX "sawmill."
-module_param_array(calls, ulong, NULL, 0644);
 
 /* The data of a request: pages, or one argument too large to go inline. */
 struct span {
@@ -76,28 +65,32 @@ static unsigned int count_pages(const struct fuse_args_pages *ap,
 	return i;
 }
 
-/* Decides what of @req goes by reference. Returns 0 or -errno. */
+/* Decides what of @args goes by reference. Returns 0 or -errno. */
 static int describe_span(struct sawmill_file_client *client,
-			 struct fuse_req *req, struct span *span,
+			 struct fuse_args *args, struct span *span,
 			 unsigned int *in_size, unsigned int *out_size)
 {
-	struct fuse_args *args = req->args;
 	struct fuse_args_pages *ap = container_of(args, typeof(*ap), args);
-	bool has_reply = test_bit(FR_ISREPLY, &req->flags);
+	unsigned int i;
 
-	memset(span, 0, sizeof(*span));
-	*in_size = sizeof(struct fuse_in_header) +
-		   fuse_len_args(args->in_numargs,
-				 (struct fuse_arg *)args->in_args);
-	*out_size = has_reply ? fuse_len_args(args->out_numargs,
-					      args->out_args) : 0;
+	span->flags = 0;
+	span->size = 0;
+	span->page_count = 0;
+	span->pages = NULL;
+	span->is_pool = false;
+	*in_size = sizeof(struct fuse_in_header);
+	for (i = 0; i < args->in_numargs; i++)
+		*in_size += args->in_args[i].size;
+	*out_size = 0;
+	for (i = 0; i < args->out_numargs; i++)
+		*out_size += args->out_args[i].size;
 	if (args->in_pages || *in_size > SAWMILL_FILE_INLINE) {
 		span->flags = SAWMILL_FILE_DATA_IN;
 		span->size = args->in_args[args->in_numargs - 1].size;
 		span->buffer = (u8 *)args->in_args[args->in_numargs - 1].value;
 		*in_size -= span->size;
 	}
-	if (has_reply && (args->out_pages || *out_size > SAWMILL_FILE_INLINE)) {
+	if (args->out_pages || *out_size > SAWMILL_FILE_INLINE) {
 		if (span->flags)
 			return -EINVAL;
 		span->flags = SAWMILL_FILE_DATA_OUT;
@@ -119,14 +112,15 @@ static int describe_span(struct sawmill_file_client *client,
 	return 0;
 }
 
-static void copy_in(u8 *to, const struct fuse_req *req, unsigned int size)
+static void copy_in(u8 *to, const struct sawmill_file_message *message,
+		    unsigned int size)
 {
-	const struct fuse_args *args = req->args;
+	const struct fuse_args *args = message->args;
 	u8 *end = to + size;
 	unsigned int i;
 
-	memcpy(to, &req->in.h, sizeof(req->in.h));
-	to += sizeof(req->in.h);
+	memcpy(to, &message->header, sizeof(message->header));
+	to += sizeof(message->header);
 	for (i = 0; i < args->in_numargs && to < end; i++) {
 		memcpy(to, args->in_args[i].value, args->in_args[i].size);
 		to += args->in_args[i].size;
@@ -212,15 +206,16 @@ static void patch_range(u8 *in, const struct round *round)
 	}
 }
 
-static bool is_divisible(const struct fuse_req *req)
+static bool is_divisible(const struct sawmill_file_message *message)
 {
-	return req->in.h.opcode == FUSE_READ || req->in.h.opcode == FUSE_WRITE;
+	return message->header.opcode == FUSE_READ ||
+	       message->header.opcode == FUSE_WRITE;
 }
 
 /* The same if done twice, and the same if done by two servers. */
-static bool may_repeat(const struct fuse_req *req)
+static bool may_repeat(const struct sawmill_file_message *message)
 {
-	switch (req->in.h.opcode) {
+	switch (message->header.opcode) {
 	case FUSE_LOOKUP:
 	case FUSE_GETATTR:
 	case FUSE_SETATTR:
@@ -242,7 +237,8 @@ static bool may_repeat(const struct fuse_req *req)
 }
 
 /* Runs one round; the answer is in round->answer, its data in its place. */
-static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
+static int run_round(struct sawmill_file_client *client,
+		     const struct sawmill_file_message *message,
 		     const struct span *span, struct round *round,
 		     unsigned int in_size, unsigned int out_size)
 {
@@ -252,6 +248,7 @@ static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
 	int error;
 
 	round->is_lost = false;
+	sawmill_file_take_forgets(client, message->queue, in);
 	error = sawmill_file_get_slot(client, &round->slot);
 	if (error)
 		return error;
@@ -267,13 +264,13 @@ static int run_round(struct sawmill_file_client *client, struct fuse_req *req,
 			copy_bounce(client, span, round, round->size);
 	}
 	shared_in = client->shared_slots[round->slot].in;
-	copy_in(shared_in, req, in_size);
+	copy_in(shared_in, message, in_size);
 	if (round->size != span->size)
 		patch_range(shared_in, round);
 	if (span->flags)
 		write_segments(client, span, round);
 	in[0] = round->slot | (u64)span->flags << 32 |
-		(u64)req->in.h.opcode << 48;
+		(u64)message->header.opcode << 48;
 	in[1] = in_size | (u64)out_size << 32;
 	in[2] = (span->flags ? round->page_count : 0) | (u64)round->size << 32;
 	round->is_lost = !sawmill_file_call(client, round->slot, in,
@@ -298,13 +295,12 @@ out:
 }
 
 /* Copies inline results out of shared memory, sets the last size. */
-static int copy_out(struct sawmill_file_client *client, struct fuse_req *req,
+static int copy_out(struct sawmill_file_client *client, struct fuse_args *args,
 		    const struct span *span, const struct round *round)
 {
 	const u8 *from = client->shared_slots[round->slot].out;
 	bool has_data = span->flags == SAWMILL_FILE_DATA_OUT;
 	unsigned int rest = round->answer.out_size;
-	struct fuse_args *args = req->args;
 	unsigned int count = args->out_numargs - has_data;
 	unsigned int i;
 
@@ -347,25 +343,27 @@ static void finish_data_out(struct fuse_args *args, const struct span *span,
 	last->size = size;
 }
 
-/* Carries @req to the server and back; the result is its out header. */
-static int carry(struct sawmill_file_client *client, struct fuse_req *req)
+int sawmill_file_carry(struct sawmill_file_client *client,
+		       struct sawmill_file_message *message)
 {
-	struct fuse_args *args = req->args;
+	struct fuse_args *args = message->args;
 	unsigned int in_size, out_size;
 	struct round round = {};
 	struct span span;
 	unsigned int repeats = 0, got;
 	int error;
 
-	error = describe_span(client, req, &span, &in_size, &out_size);
+	error = describe_span(client, args, &span, &in_size, &out_size);
 	if (error)
 		return error;
+	message->header.len = in_size + (span.flags == SAWMILL_FILE_DATA_IN ?
+					 span.size : 0);
 	do {
 		round.done += round.size;
 		round.first_page += round.page_count;
 		round.page_count = span.page_count - round.first_page;
 		round.size = span.size - round.done;
-		if (!span.is_pool && is_divisible(req) &&
+		if (!span.is_pool && is_divisible(message) &&
 		    round.page_count > PAGES_PER_BOUNCE_ROUND) {
 			round.page_count = PAGES_PER_BOUNCE_ROUND;
 			round.size = 0;
@@ -374,9 +372,9 @@ static int carry(struct sawmill_file_client *client, struct fuse_req *req)
 				    span.descs[round.first_page + got].length;
 		}
 		do {
-			error = run_round(client, req, &span, &round, in_size,
+			error = run_round(client, message, &span, &round, in_size,
 					  out_size);
-		} while (error && round.is_lost && may_repeat(req) &&
+		} while (error && round.is_lost && may_repeat(message) &&
 			 repeats++ < REPEATS_MAX);
 		if (error) {
 			/* What earlier rounds did counts, as for write(2). */
@@ -385,12 +383,12 @@ static int carry(struct sawmill_file_client *client, struct fuse_req *req)
 			got = 0;
 			break;
 		}
-		error = copy_out(client, req, &span, &round);
+		error = copy_out(client, args, &span, &round);
 		sawmill_file_put_slot(client, round.slot);
 		if (error)
 			return error;
 		got = round.answer.data_size;
-		if (req->in.h.opcode == FUSE_WRITE) {
+		if (message->header.opcode == FUSE_WRITE) {
 			struct fuse_write_out *out = args->out_args[0].value;
 
 			got = min(out->size, round.size);
@@ -398,161 +396,10 @@ static int carry(struct sawmill_file_client *client, struct fuse_req *req)
 		}
 	} while (got == round.size && round.done + got < span.size);
 
-	if (req->in.h.opcode == FUSE_WRITE && !got)
+	if (message->header.opcode == FUSE_WRITE && !got)
 		((struct fuse_write_out *)args->out_args[0].value)->size =
 			round.done;
 	if (span.flags == SAWMILL_FILE_DATA_OUT)
 		finish_data_out(args, &span, round.done + got);
 	return 0;
-}
-
-static void serve(struct sawmill_file_client *client, struct fuse_req *req)
-{
-	int error;
-
-	if (req->in.h.opcode < ARRAY_SIZE(calls))
-		calls[req->in.h.opcode]++;
-	error = carry(client, req);
-	if (req->in.h.opcode == FUSE_INIT)
-		client->init_error = error;
-	req->out.h.error = error;
-	fuse_request_end(req);
-}
-
-/* ---- FUSE's side ---- */
-
-void sawmill_file_drain(struct sawmill_file_client *client)
-{
-	struct fuse_req *req;
-
-	for (;;) {
-		spin_lock(&client->background_lock);
-		req = list_first_entry_or_null(&client->background,
-					       struct fuse_req, list);
-		if (req)
-			list_del_init(&req->list);
-		spin_unlock(&client->background_lock);
-		if (!req)
-			return;
-		serve(client, req);
-	}
-}
-
-static void drain_work(struct work_struct *work)
-{
-	sawmill_file_drain(container_of(work, struct sawmill_file_client,
-					background_work));
-}
-
-static void wake_pending_and_unlock(struct fuse_iqueue *fiq)
-__releases(fiq->lock)
-{
-	struct sawmill_file_client *client = fiq->priv;
-	struct fuse_req *req = list_last_entry(&fiq->pending, struct fuse_req,
-					       list);
-
-	clear_bit(FR_PENDING, &req->flags);
-	list_del_init(&req->list);
-	spin_unlock(&fiq->lock);
-	if (!test_bit(FR_BACKGROUND, &req->flags)) {
-		serve(client, req);
-		return;
-	}
-	spin_lock(&client->background_lock);
-	list_add_tail(&req->list, &client->background);
-	spin_unlock(&client->background_lock);
-	queue_work(system_unbound_wq, &client->background_work);
-}
-
-/* The server needs nobody to wait for a forget, nor can it fail. */
-static void wake_forget_and_unlock(struct fuse_iqueue *fiq)
-__releases(fiq->lock)
-{
-	struct sawmill_file_client *client = fiq->priv;
-	struct fuse_forget_link *link = fuse_dequeue_forget(fiq, 1, NULL);
-	u64 unique = fuse_get_unique(fiq);
-	u64 in[SAWMILL_CALL_WORDS] = {}, out[SAWMILL_CALL_WORDS];
-	struct {
-		struct fuse_in_header header;
-		struct fuse_forget_in arg;
-	} message = {
-		.header.len = sizeof(message),
-		.header.opcode = FUSE_FORGET,
-		.header.unique = unique,
-		.header.nodeid = link->forget_one.nodeid,
-		.arg.nlookup = link->forget_one.nlookup,
-	};
-	unsigned int slot;
-
-	spin_unlock(&fiq->lock);
-	kfree(link);
-	calls[FUSE_FORGET]++;
-	/* A new server does not know what is to be forgotten. */
-	if (!sawmill_file_is_live(client) ||
-	    sawmill_file_get_slot(client, &slot))
-		return;
-	memcpy(client->shared_slots[slot].in, &message, sizeof(message));
-	in[0] = slot | (u64)FUSE_FORGET << 48;
-	in[1] = sizeof(message);
-	if (sawmill_connection_call(client->connection, in, out) !=
-	    -EINPROGRESS) {
-		sawmill_file_put_slot(client, slot);
-		return;
-	}
-	sawmill_file_abandon_slot(client, slot);
-}
-
-/* File operations of ext2 are not interruptible on stock Linux either. */
-static void wake_interrupt_and_unlock(struct fuse_iqueue *fiq)
-__releases(fiq->lock)
-{
-	spin_unlock(&fiq->lock);
-}
-
-const struct fuse_iqueue_ops sawmill_file_queue_ops = {
-	.wake_forget_and_unlock		= wake_forget_and_unlock,
-	.wake_interrupt_and_unlock	= wake_interrupt_and_unlock,
-	.wake_pending_and_unlock	= wake_pending_and_unlock,
-};
-
-struct sawmill_file_client *
-sawmill_file_client_create(struct sawmill_connection *connection)
-{
-	struct sawmill_file_client *client;
-	unsigned int i;
-
-	BUILD_BUG_ON(SAWMILL_FILE_SLOTS != 64);
-	BUILD_BUG_ON(PAGE_SIZE != SAWMILL_FILE_PAGE);
-	BUILD_BUG_ON(sizeof(struct sawmill_file_slot) !=
-		     SAWMILL_FILE_SLOT_SIZE);
-	BUILD_BUG_ON(sizeof(struct sawmill_file_header) > SAWMILL_FILE_PAGE);
-	if (connection->control_size < SAWMILL_FILE_CONTROL_MIN)
-		return ERR_PTR(-EINVAL);
-	client = kzalloc(sizeof(*client), GFP_KERNEL);
-	if (!client)
-		return ERR_PTR(-ENOMEM);
-	client->connection = connection;
-	client->header = connection->control;
-	client->shared_slots = connection->control + SAWMILL_FILE_SLOTS_OFFSET;
-	client->bounce = connection->control + SAWMILL_FILE_BOUNCE_OFFSET;
-	client->bounce_count = min_t(size_t, BOUNCE_PAGES_MAX,
-		(connection->control_size - SAWMILL_FILE_BOUNCE_OFFSET) /
-		PAGE_SIZE);
-	client->pool_first_pfn = PHYS_PFN(connection->pool_base);
-	client->pool_page_count = PHYS_PFN(connection->pool_size);
-	spin_lock_init(&client->lock);
-	client->free_slots = ~0ULL;
-	for (i = 0; i < SAWMILL_FILE_SLOTS; i++)
-		init_waitqueue_head(&client->slots[i].wait);
-	init_waitqueue_head(&client->room);
-	spin_lock_init(&client->background_lock);
-	INIT_LIST_HEAD(&client->background);
-	INIT_WORK(&client->background_work, drain_work);
-	INIT_WORK(&client->recovery, sawmill_file_recover);
-	client->header->version = SAWMILL_FILE_VERSION;
-	client->ring_taken = READ_ONCE(client->header->head);
-	connection->user = client;
-	smp_wmb();
-	WRITE_ONCE(connection->event, sawmill_file_event);
-	return client;
 }

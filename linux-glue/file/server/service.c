@@ -13,6 +13,7 @@
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/percpu.h>
 #include <linux/slab.h>
 #include "server.h"
 
@@ -35,6 +36,22 @@ struct handling {
 };
 
 static struct kmem_cache *handling_cache;
+
+/* One to spare on each CPU: a worker that does not sleep finds it there. */
+static DEFINE_PER_CPU(struct handling *, spare_handling);
+
+static struct handling *get_handling(void)
+{
+	return this_cpu_xchg(spare_handling, NULL) ?:
+	       kmem_cache_alloc(handling_cache, GFP_KERNEL);
+}
+
+static void put_handling(struct handling *handling)
+{
+	handling = this_cpu_xchg(spare_handling, handling);
+	if (handling)
+		kmem_cache_free(handling_cache, handling);
+}
 
 /* ---- arguments and results ---- */
 
@@ -388,11 +405,14 @@ static void handle(struct sawmill_call *call)
 	struct request *request;
 	int error = -EINVAL;
 
+	if (call->in[SAWMILL_FILE_FORGET_WORD])
+		node_forget(client, call->in[SAWMILL_FILE_FORGET_WORD],
+			    call->in[SAWMILL_FILE_FORGET_WORD + 1]);
 	if (index >= SAWMILL_FILE_SLOTS)
 		goto answer;
 	slot = &client->slots[index];
 	error = -ENOMEM;
-	handling = kmem_cache_alloc(handling_cache, GFP_KERNEL);
+	handling = get_handling();
 	if (!handling)
 		goto answer;
 	request = &handling->request;
@@ -409,7 +429,7 @@ static void handle(struct sawmill_call *call)
 	if (request->bvecs != handling->bvecs)
 		kfree(request->bvecs);
 	kfree(request->kvecs);
-	kmem_cache_free(handling_cache, handling);
+	put_handling(handling);
 answer:
 	words[0] = (u32)error;
 	if (!sawmill_call_reply(call, words))

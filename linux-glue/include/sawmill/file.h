@@ -15,6 +15,8 @@
  *   0  slot | flags << 32 | opcode << 48    the opcode is for traces only
  *   1  in_size | out_size << 32        inline bytes there and back
  *   2  segment_count | data_size << 32 data by reference
+ *   3  node id, or 0, and
+ *   4  its lookups: a forget that goes along and is done first
  *
  * The slot holds struct fuse_in_header and the inline arguments, room for the
  * inline results (no fuse_out_header), and the list of segments. Data goes one
@@ -27,7 +29,7 @@
 
 #include <linux/types.h>
 
-#define SAWMILL_FILE_VERSION		1
+#define SAWMILL_FILE_VERSION		2
 #define SAWMILL_FILE_SLOTS		64
 #define SAWMILL_FILE_SLOT_SIZE		8192
 #define SAWMILL_FILE_INLINE		2048	/* bytes each way */
@@ -46,6 +48,21 @@
  * of this file system from a server that died. Its node ids are inode numbers.
  */
 #define SAWMILL_FILE_INIT_RESUME	0x80000000u
+
+#define SAWMILL_FILE_FORGET_WORD	3
+
+/*
+ * In write_flags of WRITE, beyond FUSE's own: FSYNC (FDATASYNC) of the file
+ * once all is written, with its error as the answer.
+ */
+#define SAWMILL_FILE_WRITE_FSYNC	0x80000000u
+#define SAWMILL_FILE_WRITE_DATASYNC	0x40000000u
+
+/*
+ * In read_flags of READDIR: no entry crosses a page of the answer, and what a
+ * page has left is zero. The listing ends where a longest entry had fitted in.
+ */
+#define SAWMILL_FILE_LIST_PAGES		0x80000000u
 
 /* Flags of word 0. */
 #define SAWMILL_FILE_DATA_IN		0x1	/* segments hold data to the server */
