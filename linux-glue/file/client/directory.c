@@ -76,16 +76,19 @@ static void end_quiet(struct inode *inode, bool is_quiet, int error)
 /* ---- lookup ---- */
 
 /*
- * mkdir(2) and its like say that the name must not exist: the server will
- * find out. Only where creation is allowed at all: who may not create learns
- * first whether the name exists.
+ * mkdir(2) and its like say that the name must not exist, and most new names
+ * of rename(2) do not: the server will find out. Only where creation is
+ * allowed at all: who may not create learns first whether the name exists.
  */
 static struct dentry *look_up(struct inode *directory, struct dentry *dentry,
 			      unsigned int flags)
 {
 	const unsigned int exclusive = LOOKUP_CREATE | LOOKUP_EXCL;
+	bool is_guessed = (flags & exclusive) == exclusive ||
+			  (flags & (LOOKUP_RENAME_TARGET | LOOKUP_REVAL)) ==
+			  LOOKUP_RENAME_TARGET;
 
-	if ((flags & exclusive) == exclusive &&
+	if (is_guessed &&
 	    dentry->d_name.len <= NAME_MAX && !sb_rdonly(directory->i_sb) &&
 	    !inode_permission(&init_user_ns, directory, MAY_WRITE | MAY_EXEC))
 		return NULL;
@@ -210,18 +213,25 @@ static int remove_directory(struct inode *directory, struct dentry *dentry)
 	return end_change(directory, before, error);
 }
 
+/*
+ * A new name that look_up() guessed not to be there is in no hash list. If it
+ * is there after all, the VFS repeats rename(2) with LOOKUP_REVAL on -ESTALE.
+ */
 static int rename_name(struct user_namespace *ns, struct inode *old_directory,
 		       struct dentry *old, struct inode *new_directory,
 		       struct dentry *new, unsigned int flags)
 {
+	bool is_guessed = d_unhashed(new) && d_really_is_negative(new);
 	struct inode *moved = d_inode(old), *replaced = d_inode(new);
 	u32 old_before = begin_change(old_directory);
 	u32 new_before = begin_change(new_directory);
 	bool is_moved_quiet = begin_quiet(moved);
 	bool is_replaced_quiet = begin_quiet(replaced);
 	int error = fuse->rename(ns, old_directory, old, new_directory, new,
-				 flags);
+				 flags | (is_guessed ? RENAME_NOREPLACE : 0));
 
+	if (error == -EEXIST && is_guessed && !(flags & RENAME_NOREPLACE))
+		error = -ESTALE;
 	end_quiet(replaced, is_replaced_quiet, error);
 	end_quiet(moved, is_moved_quiet, error);
 	end_change(old_directory, old_before, error);
