@@ -102,6 +102,7 @@ void sawmill_file_event(struct sawmill_connection *connection);
 
 /* recovery.c: carries on with the server's successor. */
 void sawmill_file_recover(struct work_struct *work);
+void sawmill_file_make_dirty_again(struct inode *inode);
 extern struct workqueue_struct *sawmill_file_recovery;
 
 /* transport.c: to the server and back; 0 or -errno, never positive. */
@@ -159,6 +160,8 @@ int sawmill_file_launder_folio(struct folio *folio);
 static inline bool page_is_in_pool(const struct sawmill_file_client *client,
 				   const struct page *page)
 {
+bool sawmill_file_try_sync(struct inode *inode, loff_t start, loff_t end,
+			   int datasync);
 	return page_to_pfn(page) - client->pool_first_pfn <
 	       client->pool_page_count;
 }

@@ -48,21 +48,29 @@ static int sync_file(struct file *file, loff_t start, loff_t end, int datasync)
 	struct inode *inode = file_inode(file);
 	struct sawmill_file_client *client = get_fuse_conn(inode)->iq.priv;
 	struct fuse_inode *fi = get_fuse_inode(inode);
-	bool is_whole = start == 0 && end == LLONG_MAX;
+	bool is_whole = start == 0 && end == LLONG_MAX, has_died;
 	unsigned int deaths;
 	int error;
 
 	do {
 		deaths = READ_ONCE(client->deaths);
-		error = file_write_and_wait_range(file, start, end);
-		if (error)
-			break;
-		if (is_whole)
-			clear_bit(SAWMILL_I_UNSTABLE, &fi->state);
-		error = fuse_file->fsync(file, start, end, datasync);
-		if (error || deaths != READ_ONCE(client->deaths))
-			set_bit(SAWMILL_I_UNSTABLE, &fi->state);
-	} while (!error && deaths != READ_ONCE(client->deaths));
+		if (sawmill_file_try_sync(inode, start, end, datasync)) {
+			error = file_check_and_advance_wb_err(file);
+		} else {
+			error = file_write_and_wait_range(file, start, end);
+			if (error)
+				break;
+			if (is_whole)
+				clear_bit(SAWMILL_I_UNSTABLE, &fi->state);
+			error = fuse_file->fsync(file, start, end, datasync);
+			if (error)
+				set_bit(SAWMILL_I_UNSTABLE, &fi->state);
+		}
+		/* Recovery did not know what had been unstable. */
+		has_died = deaths != READ_ONCE(client->deaths);
+		if (has_died)
+			sawmill_file_make_dirty_again(inode);
+	} while (!error && has_died);
 	return error;
 }
 

@@ -92,7 +92,7 @@ static bool has_all_pages(struct inode *inode)
 }
 
 /* Nothing of it is under I/O that could fail to come: no page is locked. */
-static void make_dirty_again(struct inode *inode)
+void sawmill_file_make_dirty_again(struct inode *inode)
 {
 	struct address_space *mapping = inode->i_mapping;
 	struct folio_batch batch;
@@ -130,7 +130,7 @@ static void look_at_inode(struct inode *inode)
 	set_mask_bits(&fi->inval_mask, 0, STATX_BASIC_STATS);
 	if (S_ISREG(inode->i_mode) &&
 	    test_bit(SAWMILL_I_UNSTABLE, &fi->state))
-		make_dirty_again(inode);
+		sawmill_file_make_dirty_again(inode);
 }
 
 static void look_at_inodes(struct super_block *sb)

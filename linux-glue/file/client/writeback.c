@@ -21,6 +21,7 @@
 /* Contiguous pages of one file, all locked once and under write-back now. */
 struct batch {
 	struct inode *inode;
+	u32 sync;		/* SAWMILL_FILE_WRITE_*SYNC or 0 */
 	unsigned int count;
 	struct page *pages[SAWMILL_FILE_PAGES_MAX];
 	struct fuse_page_desc descs[SAWMILL_FILE_PAGES_MAX];
@@ -52,7 +53,7 @@ static int send_write(struct batch *batch, loff_t offset, unsigned int size)
 	struct fuse_write_in in = {
 		.offset = offset,
 		.size = size,
-		.write_flags = FUSE_WRITE_CACHE,
+		.write_flags = FUSE_WRITE_CACHE | batch->sync,
 	};
 	struct fuse_write_out out = {};
 	struct fuse_args_pages ap = {
@@ -74,13 +75,17 @@ static int send_write(struct batch *batch, loff_t offset, unsigned int size)
 		.descs = batch->descs,
 		.num_pages = batch->count,
 	};
-	int error = fuse_simple_request(fm, &ap.args);
+	struct fuse_inode *fi = get_fuse_inode(batch->inode);
+	int error;
 
+	/* What others write meanwhile sets it again. */
+	if (batch->sync)
+		clear_bit(SAWMILL_I_UNSTABLE, &fi->state);
+	error = fuse_simple_request(fm, &ap.args);
 	if (!error && out.size != size)
 		error = -EIO;
-	if (!error)
-		set_bit(SAWMILL_I_UNSTABLE,
-			&get_fuse_inode(batch->inode)->state);
+	if (error ? batch->sync : !batch->sync)
+		set_bit(SAWMILL_I_UNSTABLE, &fi->state);
 	/* The server may have allocated: it says how much there is now. */
 	if (!error)
 		batch->inode->i_blocks = out.padding;
@@ -156,8 +161,8 @@ static int add_page(struct page *page, struct writeback_control *control,
 	return error;
 }
 
-int sawmill_file_writepages(struct address_space *mapping,
-			    struct writeback_control *control)
+static int write_pages(struct address_space *mapping,
+		       struct writeback_control *control, u32 sync)
 {
 	struct batch *batch;
 	int error, last = 0;
@@ -166,12 +171,53 @@ int sawmill_file_writepages(struct address_space *mapping,
 		return -EIO;
 	batch = kmalloc(sizeof(*batch), GFP_NOFS | __GFP_NOFAIL);
 	batch->inode = mapping->host;
+	batch->sync = 0;
 	batch->count = 0;
 	error = write_cache_pages(mapping, control, add_page, batch);
+	batch->sync = sync;
 	if (batch->count)
 		last = flush_batch(batch);
 	kfree(batch);
 	return error ?: last;
+}
+
+int sawmill_file_writepages(struct address_space *mapping,
+			    struct writeback_control *control)
+{
+	return write_pages(mapping, control, 0);
+}
+
+/*
+ * Writes dirty pages back, the last of them with an fsync in the same call.
+ * True if that made all data stable that was written before. It did not if
+ * there was nothing to write, or if writes of others were under way: those
+ * are seen by the tag of their pages, and then by SAWMILL_I_UNSTABLE.
+ */
+bool sawmill_file_try_sync(struct inode *inode, loff_t start, loff_t end,
+			   int datasync)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct writeback_control control = {
+		.sync_mode = WB_SYNC_ALL,
+		.nr_to_write = LONG_MAX,
+		.range_start = start,
+		.range_end = end,
+	};
+	u32 sync = datasync ? SAWMILL_FILE_WRITE_DATASYNC :
+			      SAWMILL_FILE_WRITE_FSYNC;
+
+	/* FUSE sends changed times before it syncs. */
+	if ((READ_ONCE(inode->i_state) & I_DIRTY_INODE) ||
+	    !mapping_tagged(mapping, PAGECACHE_TAG_DIRTY) ||
+	    mapping_tagged(mapping, PAGECACHE_TAG_WRITEBACK))
+		return false;
+	set_bit(SAWMILL_I_UNSTABLE, &get_fuse_inode(inode)->state);
+	if (write_pages(mapping, &control, sync))
+		return false;
+	/* The tag goes after the bit was set. */
+	smp_mb();
+	return !mapping_tagged(mapping, PAGECACHE_TAG_WRITEBACK) &&
+	       !test_bit(SAWMILL_I_UNSTABLE, &get_fuse_inode(inode)->state);
 }
 
 /* Called with the folio locked and dirty; returns with it locked. */
@@ -186,6 +232,7 @@ int sawmill_file_launder_folio(struct folio *folio)
 	folio_wait_writeback(folio);
 	batch = kmalloc(sizeof(*batch), GFP_NOFS | __GFP_NOFAIL);
 	batch->inode = inode;
+	batch->sync = 0;
 	batch->count = 1;
 	batch->pages[0] = &folio->page;
 	batch->descs[0].offset = 0;

@@ -252,6 +252,13 @@ int operate_write(struct request *request)
 	mnt_drop_write(disk_mount());
 	if (done < 0)
 		return done;
+	if (done == in->size && (in->write_flags & (SAWMILL_FILE_WRITE_FSYNC |
+						    SAWMILL_FILE_WRITE_DATASYNC))) {
+		error = vfs_fsync(file, !(in->write_flags &
+					  SAWMILL_FILE_WRITE_FSYNC));
+		if (error)
+			return error;
+	}
 	out->size = done;
 	/* Ours, not FUSE's: an ext2 file has less than 2^32 of them. */
 	out->padding = min_t(u64, inode->i_blocks, U32_MAX);
