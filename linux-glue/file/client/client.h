@@ -124,12 +124,12 @@ ssize_t sawmill_file_simple_request(struct fuse_mount *fm,
 				    struct fuse_args *args);
 /* Serves background requests queued so far; process context, no locks. */
 void sawmill_file_drain(struct sawmill_file_client *client);
-
 void sawmill_file_take_forgets(struct sawmill_file_client *client,
 			       struct fuse_iqueue *fiq,
 			       u64 in[SAWMILL_CALL_WORDS]);
 void sawmill_file_drop_forgets(struct sawmill_file_client *client,
 			       struct fuse_iqueue *fiq);
+
 /* Bits of fuse_inode::state, beyond FUSE's own. */
 #define SAWMILL_I_NO_CAPABILITY	30	/* no security.capability */
 #define SAWMILL_I_UNSTABLE	31	/* written back, not yet FSYNCed */
@@ -152,16 +152,20 @@ void sawmill_file_init_link(struct inode *inode);
 const struct dentry_operations *
 sawmill_file_dentry_operations(const struct dentry_operations *of_fuse);
 
+/* listing.c */
+int sawmill_file_iterate(struct file *file, struct dir_context *context,
+			 int (*iterate)(struct file *, struct dir_context *));
+
 /* writeback.c */
 int sawmill_file_writepages(struct address_space *mapping,
 			    struct writeback_control *control);
 int sawmill_file_launder_folio(struct folio *folio);
+bool sawmill_file_try_sync(struct inode *inode, loff_t start, loff_t end,
+			   int datasync);
 
 static inline bool page_is_in_pool(const struct sawmill_file_client *client,
 				   const struct page *page)
 {
-bool sawmill_file_try_sync(struct inode *inode, loff_t start, loff_t end,
-			   int datasync);
 	return page_to_pfn(page) - client->pool_first_pfn <
 	       client->pool_page_count;
 }

@@ -244,7 +244,8 @@ static int rename_name(struct user_namespace *ns, struct inode *old_directory,
 
 static int iterate(struct file *file, struct dir_context *context)
 {
-	int error = fuse_file->iterate_shared(file, context);
+	int error = sawmill_file_iterate(file, context,
+					 fuse_file->iterate_shared);
 
 	sawmill_file_keep_atime(file_inode(file));
 	return error;

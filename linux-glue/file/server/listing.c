@@ -21,6 +21,7 @@ struct listing {
 	unsigned int capacity;
 	unsigned int size;
 	bool has_attributes;	/* READDIRPLUS */
+	bool is_paged;		/* SAWMILL_FILE_LIST_PAGES */
 	struct fuse_dirent *last;
 };
 
@@ -37,15 +38,25 @@ static bool add_entry(struct dir_context *context, const char *name,
 	struct listing *listing =
 		container_of(context, struct listing, context);
 	unsigned int size = entry_size(listing, length);
-	u8 *place = listing->buffer + listing->size;
+	unsigned int rest = PAGE_SIZE - offset_in_page(listing->size);
 	struct fuse_dirent *entry;
+	u8 *place;
 
+	if (listing->is_paged && size > rest &&
+	    rest < listing->capacity - listing->size) {
+		memset(listing->buffer + listing->size, 0, rest);
+		listing->size += rest;
+	}
+	place = listing->buffer + listing->size;
 	if (size > listing->capacity - listing->size)
 		return false;
 	/* An entry's offset is where the next one is. */
 	if (listing->last)
 		listing->last->off = position;
-	memset(place, 0, size);
+	if (listing->has_attributes)
+		memset(place, 0, size);
+	else
+		*(u64 *)(place + size - sizeof(u64)) = 0;
 	entry = listing->has_attributes ?
 		&((struct fuse_direntplus *)place)->dirent :
 		(struct fuse_dirent *)place;
@@ -123,6 +134,8 @@ static int list(struct request *request, bool has_attributes)
 	if (!in || request->data_flags != SAWMILL_FILE_DATA_OUT ||
 	    (s64)in->offset < 0)
 		return -EINVAL;
+	listing.is_paged = !has_attributes &&
+			   (in->read_flags & SAWMILL_FILE_LIST_PAGES);
 	listing.capacity = min3(request->data_capacity, in->size,
 				(u32)LISTING_MAX);
 	listing.buffer = kmalloc(listing.capacity, GFP_KERNEL);
