@@ -10,6 +10,8 @@ use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::machine::{MODULE_NAME_MAX, MODULES_MAX};
 use sawmill_logic::platform::{BootModule, FrameRange, Hpa};
 
+use crate::console::screen::{self, Framebuffer};
+
 /// EAX at entry.
 const MAGIC: u32 = 0x36d7_6289;
 /// Most ranges of memory that are kept.
@@ -57,6 +59,13 @@ pub fn read(magic: u32, address: usize) -> Result<Inventory, &'static str> {
     // (2) it lies below 4 GiB, identity mapped; (3) nothing writes it until the inventory has been made.
     let information = unsafe { BootInformation::load(address as *const BootInformationHeader) }
         .map_err(|_| "the boot information is damaged")?;
+    // Not asked for: where there is no text screen the loader sets a mode anyway; where there is, text is better.
+    if let Some(Ok(tag)) = information.framebuffer_tag()
+        && matches!(tag.bpp(), 24 | 32)
+    {
+        let (pitch, size) = (tag.pitch().into(), (tag.width().into(), tag.height().into()));
+        screen::use_framebuffer(Framebuffer { address: tag.address(), pitch, size, pixel_bytes: tag.bpp() as u64 / 8 });
+    }
     let mut inventory = Inventory {
         ram: Ranges::new(),
         free: Ranges::new(),

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The way to people: a serial line, or Bochs's port 0xe9, and the VGA text screen.
+//! The way to people: a serial line, or Bochs's port 0xe9, and the screen.
 //!
 //! Running state goes to counters and traces; this is for boot, for the
 //! partitions' console channels, and for the epitaph. Lock: [`SERIAL`], a leaf.
 
+pub mod screen;
 pub mod serial;
-pub mod vga;
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -97,7 +97,7 @@ impl LastWords {
 impl fmt::Write for LastWords {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         write_unlocked(text.as_bytes());
-        vga::write(text.as_bytes());
+        screen::write(text.as_bytes());
         Ok(())
     }
 }

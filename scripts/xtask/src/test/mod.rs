@@ -9,6 +9,7 @@ pub mod measure;
 mod refusals;
 mod release_image;
 mod restart;
+mod screen;
 mod source;
 mod support;
 mod top;
@@ -25,6 +26,9 @@ use support::Bench;
 
 /// Machines that boot at the same time.
 const MACHINES: usize = 2;
+
+/// How the names of tests begin that boot no Linux.
+const WITHOUT_LINUX: [&str; 2] = ["refusal-", "conformance-"];
 
 /// One test.
 pub struct Case {
@@ -86,7 +90,8 @@ fn prepare_and_boot(cases: &[&Case]) -> Result<(usize, usize)> {
         return Ok((0, 0));
     }
     let needs_debian = cases.iter().any(|case| case.name.contains("debian"));
-    if let Err(error) = boots::prepare(needs_debian) {
+    let needs_linux = cases.iter().any(|case| !WITHOUT_LINUX.iter().any(|kind| case.name.starts_with(kind)));
+    if needs_linux && let Err(error) = boots::prepare(needs_debian) {
         println!("FAILED prepare: {error:#}");
         return Ok((0, cases.len()));
     }

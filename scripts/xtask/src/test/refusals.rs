@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::Case;
 use super::support::Bench;
+use super::{Case, screen};
 use crate::build;
 use crate::image::{self, Content, Entry, Firmware, Menu, Module, Protocol};
 use crate::paths::{self, Scratch};
@@ -60,7 +60,10 @@ fn refusal(start: Start, firmware: Firmware) -> Result<()> {
         network: Network::None,
         forwards: Vec::new(),
     };
-    let command = qemu::command(&hardware, (Accelerator::Emulation, start), &iso, None, &ports, &scratch)?;
+    let mut command = qemu::command(&hardware, (Accelerator::Emulation, start), &iso, None, &ports, &scratch)?;
+    if start == Start::Uefi {
+        screen::attach(&mut command);
+    }
     let (sender, events) = std::sync::mpsc::channel();
     let mut emulator = Emulator::start(command, Words::Own, &ports, &scratch.join("out"), &sender)?;
     let said = listen(&events, REFUSAL_LIMIT, |said| said.contains(REFUSAL) && said.ends_with('\n'))?;
@@ -77,6 +80,13 @@ fn refusal(start: Start, firmware: Firmware) -> Result<()> {
     let sentence = said.lines().find(|line| line.contains(REFUSAL)).context("the sentence is cut")?;
     if !sentence.contains("VT-x") {
         bail!("the sentence does not say what is missing: {sentence}");
+    }
+    // Firmware of this kind has no text screen: the sentence is drawn.
+    if start == Start::Uefi {
+        let shown = screen::read(scratch.path())?;
+        if !shown.contains(sentence.trim()) {
+            bail!("the screen does not show the sentence, but: {}", shown.trim());
+        }
     }
     Ok(())
 }
