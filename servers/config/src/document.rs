@@ -56,6 +56,8 @@ pub(crate) struct Partition {
     /// It may read the counters of all partitions.
     #[serde(default)]
     pub statistics: bool,
+    #[serde(default)]
+    pub controls_machine: bool,
     /// Frames for kernel objects. Default: 512.
     pub kernel_frames: Option<Spanned<i64>>,
     /// Memory it may allocate at run time. Default: none.

@@ -72,6 +72,7 @@ pub(crate) fn compile(
         ends_run: entry.ends_run,
         controls_itself: entry.controls_itself,
         sees_statistics: entry.statistics,
+        controls_machine: entry.controls_machine,
         kernel_frames: match &entry.kernel_frames {
             Some(frames) => value::integer_in(at, "kernel_frames", frames, 16, 1 << 20)?,
             None => KERNEL_FRAMES_DEFAULT,

@@ -26,3 +26,8 @@ pub const BARE: u64 = 10;
 
 /// Call to the runner: w1 tests passed, w2 failed.
 pub const RESULTS: u64 = 1;
+
+/// Call to the worker: how many rounds it has done comes back in w0, how many checks failed in w1.
+pub const PROGRESS: u64 = 2;
+/// Call to the worker: as [`PROGRESS`], and it stops.
+pub const STOP: u64 = 3;

@@ -24,6 +24,9 @@ pub const ROOT_RECONNECT: u64 = 5;
 /// `BAD_ARGUMENT` past the last. Reply: w0 = Partition selector with the right INFO, for `partition_statistics` (0 while
 /// there is none), w1, w2 = name, w3 = number, w4 = `LIFE_*`, w5 = restarts.
 pub const ROOT_PARTITION: u64 = 6;
+/// w1, w2 = name of a number on the hypervisor's command line (`NAME=NUMBER`), an option for tests. Reply: w0 = the
+/// number; `UNSUPPORTED` if it is not there.
+pub const ROOT_NUMBER_OPTION: u64 = 7;
 
 /// Life of a partition: not started.
 pub const LIFE_NEW: u64 = 0;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// First field of every compiled description: the bytes `SYS1`.
 pub const SYSTEM_MAGIC: u32 = 0x3153_5953;
 /// Version of the types in this file: bumped by every change to them.
-pub const SYSTEM_VERSION: u32 = 3;
+pub const SYSTEM_VERSION: u32 = 4;
 
 /// Most partitions of a system, besides root.
 pub const PARTITIONS_MAX: usize = 8;
@@ -118,6 +118,8 @@ pub struct Partition {
     pub controls_itself: bool,
     /// True if it may read the counters of all partitions.
     pub sees_statistics: bool,
+    /// True if it holds the machine's capability with all rights, as root does.
+    pub controls_machine: bool,
     /// Frames the kernel may use for its objects.
     pub kernel_frames: u64,
     /// Region pages it may allocate besides its memory and pools.

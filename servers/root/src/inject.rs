@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Fault injection for tests: the boot option `kill=PARTITION@MILLISECONDS`.
+//! Boot options for tests: `kill=PARTITION@MILLISECONDS`, and numbers that partitions ask for by name.
 
 /// What to kill, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +17,24 @@ pub fn parse(command_line: &str) -> Option<Kill<'_>> {
     Some(Kill { partition, after_ms: after_ms.parse().ok()? })
 }
 
+/// Finds the number that an option of this name has.
+pub fn number(command_line: &str, name: &str) -> Option<u64> {
+    let named = |option: &&str| option.strip_prefix(name).is_some_and(|rest| rest.starts_with('='));
+    let option = command_line.split_ascii_whitespace().find(named).filter(|_| !name.is_empty())?;
+    option.get(name.len() + 1..)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_by_name() {
+        assert_eq!(number("trace=on seed=17 calls=5", "seed"), Some(17));
+        assert_eq!(number("seed=17 calls=5", "call"), None);
+        assert_eq!(number("seed=x", "seed"), None);
+        assert_eq!(number("=3 seed=1", ""), None);
+    }
 
     #[test]
     fn option() {

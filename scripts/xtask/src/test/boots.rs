@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tests that boot the multiserver: the conformance suite, and programs that run unmodified.
+//! Tests that boot the multiserver and run unmodified programs.
 
 use std::path::Path;
 
@@ -21,8 +21,6 @@ const DEBIAN_JOB: &str = include_str!("debian-job.sh");
 /// The tests.
 pub const CASES: &[Case] = &[
     Case { name: "stock-program", limit_s: 120, run: stock_program },
-    Case { name: "conformance-1-cpu", limit_s: 300, run: conformance_1_cpu },
-    Case { name: "conformance-2-cpus", limit_s: 400, run: conformance_2_cpus },
     Case { name: "program-streams", limit_s: 180, run: program_streams },
     Case { name: "program-input", limit_s: 180, run: program_input },
     Case { name: "program-killed", limit_s: 180, run: program_killed },
@@ -50,36 +48,6 @@ pub fn prepare(needs_debian: bool) -> Result<()> {
 /// The same init and machinery on stock Linux: a failure here is none of the multiserver.
 fn stock_program(bench: &Bench) -> Result<()> {
     bench.boot(&["--stock"], &["sh", "-c", "echo out; exit 3"], &[])?.expect_status(3)?.expect_output("out\n")?;
-    Ok(())
-}
-
-/// Instructions in root mode that a call and its reply may take on one CPU.
-const EMPTY_CALL_MAX: u64 = 300;
-
-fn conformance_1_cpu(bench: &Bench) -> Result<()> {
-    conformance(bench, "1")
-}
-
-fn conformance_2_cpus(bench: &Bench) -> Result<()> {
-    conformance(bench, "2")
-}
-
-fn conformance(bench: &Bench, cpus: &str) -> Result<()> {
-    let ended =
-        bench.xtask(&["run", "--system", "servers/conformance.toml", "--cpus", cpus, "--timeout", "280"], &[])?;
-    let failures: Vec<&str> = ended.output.lines().filter(|line| line.contains("FAILED")).collect();
-    if !failures.is_empty() {
-        bail!("{}", failures.join("\n"));
-    }
-    ended.expect_status(0)?.expect_in_output(", 0 failed")?;
-    let Some(cost) = ended.output.lines().find_map(|line| line.strip_prefix("empty call: ")) else {
-        bail!("the suite did not say what an empty call costs");
-    };
-    measure::remember(format!("empty call: {cost} ({cpus} CPU(s))"));
-    let instructions: u64 = cost.split(' ').next().unwrap_or_default().parse()?;
-    if cpus == "1" && instructions > EMPTY_CALL_MAX {
-        bail!("an empty call takes {instructions} instructions in root mode, more than {EMPTY_CALL_MAX}");
-    }
     Ok(())
 }
 

@@ -44,6 +44,11 @@ impl Bench {
         self.scratch.join(name)
     }
 
+    /// What is left of the test's time, less what it takes to end a run.
+    pub fn seconds_left(&self) -> u64 {
+        self.deadline.saturating_duration_since(Instant::now()).as_secs().saturating_sub(3)
+    }
+
     /// Runs this xtask.
     pub fn xtask(&self, arguments: &[&str], input: &[u8]) -> Result<Ended> {
         self.run(Command::new(std::env::current_exe()?).args(arguments), input)
@@ -51,7 +56,7 @@ impl Bench {
 
     /// Boots with `options` and runs `command`; the rest of the test's time is the limit.
     pub fn boot(&self, options: &[&str], command: &[&str], input: &[u8]) -> Result<Ended> {
-        let left = self.deadline.saturating_duration_since(Instant::now()).as_secs().saturating_sub(3).to_string();
+        let left = self.seconds_left().to_string();
         let log = self.path("log").display().to_string();
         let mut arguments = vec!["run", "--timeout", &left, "--log", &log];
         arguments.extend(options);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Quotas: what is used up is refused, what is destroyed comes back.
 
+use sawmill_abi::PAGE_SIZE;
+use sawmill_abi::object::RIGHT_REGION_READ;
 use sawmill_abi::statistics::{PartitionStatistics, VcpuStatistics};
 use sawmill_abi::status::Status;
 use sawmill_conformance::check::{Verdict, Why, ensure, equal, refused, works};
-use sawmill_rt::calls::{self, SELF};
+use sawmill_rt::calls::{self, SELF, Selector};
 use sawmill_rt::memory::Shared;
 
-use super::child::{Child, QUOTA_PAGES};
+use super::child::{Child, EVENT_PAGE, QUOTA_PAGES};
 use super::code;
 use super::run::{Context, OWN, Test};
 
@@ -17,7 +19,19 @@ pub const TESTS: &[Test] = &[
     ("quota-pages-used-up", pages_used_up),
     ("quota-frames-used-up", frames_used_up),
     ("quota-comes-back", comes_back),
+    ("quota-partitions", |context| {
+        exhausted(context, |child| calls::partition_create(child.partition, [0; 16], 8, 3).map(made))
+    }),
+    ("quota-regions", |context| exhausted(context, |child| calls::region_create(child.partition, 1, 0))),
+    ("quota-portals", |context| exhausted(context, |child| calls::portal_create(child.partition, 0))),
+    ("quota-events", |context| exhausted(context, |child| calls::event_create(child.vcpu, 99))),
+    ("quota-vcpus", vcpus),
+    ("quota-mappings", mappings),
+    ("quota-selectors", selectors),
 ];
+
+/// More than a partition can have of anything.
+const MANY: usize = 250;
 
 static STATISTICS: Shared<PartitionStatistics> = Shared::new(PartitionStatistics {
     state: 0,
@@ -92,4 +106,116 @@ fn comes_back(context: &mut Context) -> Verdict {
     equal(after.region_pages, before.region_pages, "region pages were lost")?;
     equal(after.kernel_frames, before.kernel_frames, "kernel frames were lost")?;
     ensure(after.region_pages <= after.region_quota_pages, "more used than allowed", after.region_pages)
+}
+
+fn made<T>((selector, _): (Selector, T)) -> Selector {
+    selector
+}
+
+fn charged(child: &Child) -> Result<(u64, u64), Why> {
+    let page = works(calls::partition_statistics(child.partition, &STATISTICS), "statistics of the child")?;
+    Ok((page.kernel_frames, page.region_pages))
+}
+
+/// Makes objects of one kind on a child's account until it is refused, and releases them: everything is back.
+fn exhausted(context: &mut Context, make: fn(&Child) -> calls::Result<Selector>) -> Verdict {
+    let child = Child::new(context, code::spin(), &[], 0)?;
+    let verdict = exhaust(&child, make);
+    child.destroy(context)?;
+    verdict
+}
+
+fn exhaust(child: &Child, make: fn(&Child) -> calls::Result<Selector>) -> Verdict {
+    let before = charged(child)?;
+    let (mut all, mut count) = ([Selector(0); MANY], 0);
+    for _ in 0..2 {
+        let first = count;
+        count = 0;
+        let last = loop {
+            match (make(child), all.get_mut(count)) {
+                (Ok(selector), Some(place)) => *place = selector,
+                (other, _) => break other,
+            }
+            count += 1;
+        };
+        refused(last, Status::NoQuota, "a partition got more than its quota")?;
+        ensure(count > 0 && (first == 0 || first == count), "another number than the first time", count as u64)?;
+        for selector in all.iter().take(count) {
+            works(calls::capability_destroy(*selector), "destroy")?;
+        }
+        let after = charged(child)?;
+        equal(after.0, before.0, "kernel frames were lost")?;
+        equal(after.1, before.1, "region pages were lost")?;
+    }
+    Ok(())
+}
+
+fn vcpus(context: &mut Context) -> Verdict {
+    let child = Child::new(context, code::spin(), &[], 0)?;
+    // A partition cannot have more than eight: the quota is made short first.
+    let page = works(calls::partition_statistics(child.partition, &STATISTICS), "statistics of the child")?;
+    let rest = page.kernel_quota_frames - page.kernel_frames;
+    works(calls::partition_create(child.partition, [0; 16], rest.saturating_sub(5), 0), "take most of the quota")?;
+    let before = charged(&child)?;
+    let create = |index| calls::vcpu_create(child.partition, index, 0, 1, EVENT_PAGE + index * PAGE_SIZE);
+    let (mut all, mut index) = ([Selector(0); 8], 1);
+    let last = loop {
+        match (create(index as u64), all.get_mut(index)) {
+            (Ok(vcpu), Some(place)) => *place = vcpu,
+            (other, _) => break other,
+        }
+        index += 1;
+    };
+    let verdict = refused(last, Status::NoQuota, "a partition got more vCPUs than its quota");
+    for vcpu in all.iter().take(index).skip(1) {
+        works(calls::capability_destroy(*vcpu), "destroy a vCPU")?;
+    }
+    let after = charged(&child)?;
+    child.destroy(context)?;
+    equal(after.0, before.0, "kernel frames were lost")?;
+    verdict
+}
+
+fn mappings(context: &mut Context) -> Verdict {
+    let child = Child::new(context, code::spin(), &[], 0)?;
+    let before = charged(&child)?;
+    // Far apart, so that each takes page tables, too.
+    let place = |index: u64| (1 << 32) + index * (1 << 30);
+    let mut count = 0;
+    let last = loop {
+        match calls::region_map(child.memory, child.partition, place(count), 0, 1, RIGHT_REGION_READ) {
+            Ok(()) if count < MANY as u64 => count += 1,
+            other => break other,
+        }
+    };
+    let verdict = refused(last, Status::NoQuota, "a partition got more mappings than its quota");
+    for index in 0..count {
+        works(calls::region_unmap(child.partition, place(index), 1), "unmap")?;
+    }
+    let after = charged(&child)?;
+    child.destroy(context)?;
+    equal(after.0, before.0, "kernel frames were lost")?;
+    ensure(count > 0, "nothing could be mapped", count)?;
+    verdict
+}
+
+/// Fills a child's table; copies cost nothing, and go with what they were copied from.
+fn selectors(context: &mut Context) -> Verdict {
+    let child = Child::new(context, code::spin(), &[], 0)?;
+    let before = charged(&child)?;
+    let region = works(calls::region_create(SELF, 1, 0), "region_create")?;
+    let mut count = 0;
+    let last = loop {
+        match calls::capability_copy(region, child.partition, 0, RIGHT_REGION_READ, 0) {
+            Ok(_) if count < 2 * MANY as u64 => count += 1,
+            other => break other,
+        }
+    };
+    let verdict = refused(last, Status::NoSlot, "a table took more than it has places");
+    let removed = works(calls::capability_destroy(region), "destroy")?;
+    let after = charged(&child)?;
+    child.destroy(context)?;
+    equal(removed, count + 1, "capabilities removed")?;
+    equal(after.0, before.0, "copies were charged")?;
+    verdict
 }

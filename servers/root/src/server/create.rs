@@ -5,14 +5,14 @@ use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::info::EVENT_PAGE_GPA;
 use sawmill_abi::object::{
     RIGHT_ALL, RIGHT_PORTAL_CALL, RIGHT_PORTAL_CONTROL, RIGHT_REGION_EXECUTE, RIGHT_REGION_READ, RIGHT_REGION_WRITE,
-    SELECTOR_VCPU_BASE,
+    SELECTOR_MACHINE, SELECTOR_VCPU_BASE,
 };
 use sawmill_abi::region::{REGION_ALIGN_2M, REGION_BELOW_4G};
 use sawmill_abi::status::Status;
 use sawmill_proto::system::SELECTOR_OWN_CONTROL;
 use sawmill_root::failure::Failure;
 use sawmill_root::{failure, hang, names, numbering};
-use sawmill_rt::calls::{self, SELF, Selector};
+use sawmill_rt::calls::{self, MACHINE, SELF, Selector};
 use sawmill_rt::println;
 
 use super::state::{NULL, Root, Running, State};
@@ -61,6 +61,10 @@ pub fn create(root: &mut Root, index: usize) -> Result<(), Failure> {
     if partition.controls_itself {
         calls::capability_copy(selector, selector, SELECTOR_OWN_CONTROL, RIGHT_ALL, 0)
             .map_err(step("own capability"))?;
+    }
+    if partition.controls_machine {
+        println!("WARNING: partition {name} holds the machine: it must be trusted as the hypervisor is");
+        calls::capability_copy(MACHINE, selector, SELECTOR_MACHINE, RIGHT_ALL, 0).map_err(step("the machine"))?;
     }
     if partition.is_foreground {
         calls::partition_take_foreground(selector).map_err(step("take the terminal"))?;

@@ -5,11 +5,11 @@ use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::object::{RIGHT_COPY, RIGHT_PARTITION_INFO, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
 use sawmill_abi::status::Status;
 use sawmill_proto::root::{
-    LIFE_DEAD, LIFE_NEW, LIFE_READY, LIFE_STARTED, ROOT_LOOKUP_NAME, ROOT_PARTITION, ROOT_RECONNECT,
-    ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
+    LIFE_DEAD, LIFE_NEW, LIFE_READY, LIFE_STARTED, ROOT_LOOKUP_NAME, ROOT_NUMBER_OPTION, ROOT_PARTITION,
+    ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
 };
 use sawmill_proto::system::Connection;
-use sawmill_root::{names, numbering};
+use sawmill_root::{inject, names, numbering};
 use sawmill_rt::calls::{self, SELF, Selector};
 use sawmill_rt::println;
 
@@ -32,6 +32,11 @@ pub fn call(root: &mut Root, index: usize, words: [u64; 6]) -> Result<[u64; 6], 
         ROOT_REGION_ALLOCATE => allocate(root, index, first, second)?,
         ROOT_RECONNECT => reconnect(root, index, &names::from_words(first, second))?,
         ROOT_PARTITION => return partition(root, index, first),
+        ROOT_NUMBER_OPTION => {
+            let command_line = names::unpadded(&root.info.command_line);
+            let name = names::from_words(first, second);
+            inject::number(command_line, names::unpadded(&name)).ok_or(Status::Unsupported)?
+        }
         _ => return Err(Status::Unsupported),
     };
     Ok([answer, 0, 0, 0, 0, 0])
