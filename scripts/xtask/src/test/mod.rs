@@ -4,6 +4,7 @@
 //! Tests of the source come first; what boots a machine then goes two at a time.
 
 mod boots;
+mod compare;
 mod conformance;
 mod files;
 pub mod measure;
@@ -60,9 +61,16 @@ pub fn run(options: &Options) -> Result<bool> {
         |case: &&Case| options.filters.is_empty() || options.filters.iter().any(|filter| case.name.contains(filter));
     let source: Vec<&Case> = source::CASES.iter().filter(is_wanted).collect();
     let has_long = options.all || options.list || !options.filters.is_empty();
-    let long: &[&[Case]] = if has_long { &[conformance::LONG, files::LONG] } else { &[] };
-    let machines =
-        [refusals::CASES, release_image::CASES, conformance::CASES, boots::CASES, restart::CASES, files::CASES];
+    let long: &[&[Case]] = if has_long { &[conformance::LONG, files::LONG, compare::LONG] } else { &[] };
+    let machines = [
+        refusals::CASES,
+        release_image::CASES,
+        conformance::CASES,
+        boots::CASES,
+        restart::CASES,
+        files::CASES,
+        compare::CASES,
+    ];
     let boots: Vec<&Case> = machines.iter().chain(long).copied().flatten().filter(is_wanted).collect();
     if options.list {
         for case in source.iter().chain(&boots) {
