@@ -30,7 +30,7 @@
 #include <linux/build_bug.h>
 #include <linux/types.h>
 
-#define SAWMILL_SOCKET_VERSION		1
+#define SAWMILL_SOCKET_VERSION		2
 #define SAWMILL_SOCKET_SLOTS		4096
 #define SAWMILL_SOCKET_SCRATCH		3072
 #define SAWMILL_SOCKET_NAME_MAX		128
@@ -63,7 +63,10 @@ enum sawmill_socket_operation {
 	SAWMILL_SOCKET_SETSOCKOPT,
 	/* the same; out[1] = length */
 	SAWMILL_SOCKET_GETSOCKOPT,
-	/* in[1] = command, argument in scratch; out[1] = length of the answer */
+	/*
+	 * in[1] = command, argument in scratch; out[1] = length of the answer;
+	 * questions about devices at slot 0, too
+	 */
 	SAWMILL_SOCKET_IOCTL,
 	/* sends what is in the transmit ring; result of the last record */
 	SAWMILL_SOCKET_FLUSH,
@@ -145,6 +148,8 @@ struct sawmill_socket_mailbox {
 struct sawmill_socket_area {
 	struct sawmill_socket_mailbox to_server;
 	struct sawmill_socket_mailbox to_client;
+	/* Server writes: 1 when the network's addresses are as they will be. */
+	u32 is_settled __aligned(64);
 };
 
 static_assert(sizeof(struct sawmill_socket_area) <= 4096);
@@ -165,6 +170,7 @@ enum sawmill_socket_file {
 	SAWMILL_SOCKET_FILE_SNMP,
 	SAWMILL_SOCKET_FILE_NETSTAT,
 	SAWMILL_SOCKET_FILE_SOCKSTAT,
+	SAWMILL_SOCKET_FILE_PNP,	/* name servers */
 	SAWMILL_SOCKET_FILES,
 };
 

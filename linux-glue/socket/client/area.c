@@ -88,6 +88,7 @@ int sawmill_area_take(struct sawmill_client *client, struct sawmill_slot *slot,
 	}
 
 	slot->client = client;
+	slot->generation = client->generation;
 	slot->number = number;
 	slot->first_page = first;
 	slot->page = (void *)client->area + ((size_t)first << PAGE_SHIFT);

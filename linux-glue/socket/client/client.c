@@ -16,6 +16,15 @@ static char service_name[SAWMILL_NAME_SIZE] = "ip";
 #define MODULE_PARAM_PREFIX "sawmill."
 module_param_string(socket, service_name, sizeof(service_name), 0444);
 
+/* A server that does not take a call for so long counts as gone. */
+#define TAKE_WAIT	(30 * HZ)
+/* So long a dead one may take to be started again, and a program waits. */
+#define RESTART_WAIT	(20 * HZ)
+/* So long a program's first socket waits for the network's addresses. */
+#define SETTLED_WAIT	(10 * HZ)
+/* Calls that the server refuses until it is asked more slowly. */
+#define QUICK_TRIES	10
+
 static struct sawmill_client *the_client;
 static DEFINE_MUTEX(client_lock);
 
@@ -23,7 +32,7 @@ static bool is_complete(struct sawmill_slot *slot)
 {
 	/* Pairs with the server's release: the words come first. */
 	return smp_load_acquire(&slot->page->completion) == slot->sequence ||
-	       sawmill_connection_is_dead(slot->client->connection);
+	       sawmill_slot_is_lost(slot);
 }
 
 static s64 check_result(u64 word)
@@ -33,31 +42,52 @@ static s64 check_result(u64 word)
 	return result >= -MAX_ERRNO && result <= INT_MAX ? result : -EPROTO;
 }
 
+/* One call; revive() finds nobody in here. */
+static int call_server(struct sawmill_slot *slot,
+		       const u64 in[SAWMILL_CALL_WORDS],
+		       u64 out[SAWMILL_CALL_WORDS])
+{
+	struct sawmill_client *client = slot->client;
+	int error = -EPIPE;
+
+	percpu_down_read(&client->calls);
+	if (!sawmill_slot_is_lost(slot))
+		error = sawmill_connection_call(client->connection, in, out);
+	percpu_up_read(&client->calls);
+	return error;
+}
+
 /*
  * Makes a call; the caller holds slot->call_lock. Returns what the server
- * did, or -ENETDOWN when there is none any more. Not interruptible: the
- * server never waits for anything but memory.
+ * did, or -ENETDOWN when it is gone. Not interruptible: the server never
+ * waits for anything but memory.
  */
 s64 sawmill_slot_call(struct sawmill_slot *slot,
 		      enum sawmill_socket_operation operation,
 		      u64 in[SAWMILL_CALL_WORDS], u64 out[SAWMILL_CALL_WORDS])
 {
-	struct sawmill_connection *connection = slot->client->connection;
+	unsigned long end = jiffies + TAKE_WAIT;
+	unsigned int tries = 0;
 	int error, word;
 
 	lockdep_assert_held(&slot->call_lock);
 	slot->sequence++;
 	in[0] = operation | (u64)slot->number << 16 | (u64)slot->sequence << 32;
-	/* Busy: the portal has no room for one more caller. */
-	while ((error = sawmill_connection_call(connection, in, out)) == -EAGAIN)
-		cond_resched();
+	/* The portal has no room for one more caller, or the server starts. */
+	while ((error = call_server(slot, in, out)) == -EAGAIN &&
+	       time_before(jiffies, end)) {
+		if (++tries > QUICK_TRIES)
+			schedule_timeout_uninterruptible(1);
+		else
+			cond_resched();
+	}
 	if (error == -EINPROGRESS) {
 		wait_event(slot->call_wait, is_complete(slot));
-		if (sawmill_connection_is_dead(connection))
+		if (sawmill_slot_is_lost(slot))
 			return -ENETDOWN;
 		for (word = 0; word < SAWMILL_CALL_WORDS; word++)
 			out[word] = READ_ONCE(slot->page->completion_words[word]);
-	} else if (error == -EPIPE) {
+	} else if (error == -EPIPE || error == -EAGAIN) {
 		return -ENETDOWN;
 	} else if (error) {
 		return error;
@@ -97,6 +127,9 @@ static void client_event(struct sawmill_connection *connection)
 	struct sawmill_socket_mailbox *box = &client->area->to_client;
 	u32 number;
 
+	if (READ_ONCE(client->area->is_settled) ||
+	    sawmill_connection_is_dead(connection))
+		wake_up_all(&client->settled_wait);
 	rcu_read_lock();
 	if (unlikely(sawmill_connection_is_dead(connection))) {
 		for (number = 0; number < SAWMILL_SOCKET_SLOTS; number++)
@@ -112,39 +145,68 @@ static void client_event(struct sawmill_connection *connection)
 static struct sawmill_client *client_new(struct sawmill_connection *connection)
 {
 	struct sawmill_client *client = kvzalloc(sizeof(*client), GFP_KERNEL);
-	u64 in[SAWMILL_CALL_WORDS] = { 0, SAWMILL_SOCKET_VERSION };
-	u64 out[SAWMILL_CALL_WORDS];
 	u32 unused;
-	s64 result;
 
 	if (!client)
 		return NULL;
 	client->connection = connection;
 	client->area = connection->control;
 	spin_lock_init(&client->lock);
-	result = sawmill_area_init(client);
-	if (!result)
-		result = sawmill_area_take(client, &client->own, 0, &unused);
-	if (result)
+	init_waitqueue_head(&client->settled_wait);
+	if (percpu_init_rwsem(&client->calls))
 		goto fail;
+	if (sawmill_area_init(client) ||
+	    sawmill_area_take(client, &client->own, 0, &unused)) {
+		percpu_free_rwsem(&client->calls);
+		goto fail;
+	}
 	connection->user = client;
 	smp_store_release(&connection->event, client_event);
-	sawmill_mailbox_sleep(&client->area->to_client);
+	return client;
+fail:
+	kvfree(client);
+	return NULL;
+}
 
+/* Introduces the client to a server that does not know it. */
+static s64 say_hello(struct sawmill_client *client)
+{
+	u64 in[SAWMILL_CALL_WORDS] = { 0, SAWMILL_SOCKET_VERSION };
+	u64 out[SAWMILL_CALL_WORDS];
+	s64 result;
+
+	client->own.generation = client->generation;
+	sawmill_mailbox_sleep(&client->area->to_client);
 	mutex_lock(&client->own.call_lock);
 	in[2] = (u64)client->own.first_page << PAGE_SHIFT;
 	result = sawmill_slot_call(&client->own, SAWMILL_SOCKET_HELLO, in, out);
 	mutex_unlock(&client->own.call_lock);
-	if (!result) {
+	if (!result)
 		client->rights = out[1];
-		return client;
+	else if (result != -ENETDOWN)
+		pr_err("sawmill: socket server refuses: %lld\n", result);
+	return result;
+}
+
+/* Connects with the server that root has started in place of a dead one. */
+static int revive(struct sawmill_client *client)
+{
+	unsigned long end = jiffies + RESTART_WAIT;
+	int error;
+
+	for (;;) {
+		percpu_down_write(&client->calls);
+		/* First: no socket may seem to be alive again. */
+		WRITE_ONCE(client->generation, client->generation + 1);
+		client->has_server = false;
+		client->has_waited = false;
+		error = sawmill_connection_revive(client->connection);
+		percpu_up_write(&client->calls);
+		if (error != -EAGAIN || time_after(jiffies, end) ||
+		    fatal_signal_pending(current))
+			return error;
+		schedule_timeout_killable(HZ / 50);
 	}
-	/* The event may be running: the structure stays. */
-	pr_err("sawmill: socket server refuses: %lld\n", result);
-	return NULL;
-fail:
-	kvfree(client);
-	return NULL;
 }
 
 /* Whether this partition was given a socket service at all. */
@@ -153,25 +215,60 @@ bool sawmill_client_is_wanted(void)
 	return sawmill_connection_find(service_name, SAWMILL_ROLE_CLIENT);
 }
 
+static bool is_usable(struct sawmill_client *client)
+{
+	return client && READ_ONCE(client->has_server) &&
+	       !sawmill_connection_is_dead(client->connection);
+}
+
+/* Holds client_lock. */
+static void connect_client(void)
+{
+	struct sawmill_client *client = the_client;
+	struct sawmill_connection *connection;
+
+	if (!client) {
+		connection = sawmill_connection_find(service_name,
+						     SAWMILL_ROLE_CLIENT);
+		client = connection ? client_new(connection) : NULL;
+		if (!client)
+			return;
+		smp_store_release(&the_client, client);
+	}
+	if (sawmill_connection_is_dead(client->connection) && revive(client))
+		return;
+	if (!client->has_server && !say_hello(client))
+		smp_store_release(&client->has_server, true);
+}
+
 /* The client, connected on first use; NULL if there is no live server. */
 struct sawmill_client *sawmill_client_get(void)
 {
 	struct sawmill_client *client = smp_load_acquire(&the_client);
-	struct sawmill_connection *connection;
 
-	if (likely(client && !sawmill_connection_is_dead(client->connection)))
+	if (likely(is_usable(client)))
 		return client;
-	mutex_lock(&client_lock);
-	client = the_client;
-	if (!client || sawmill_connection_is_dead(client->connection)) {
-		connection = sawmill_connection_find(service_name,
-						     SAWMILL_ROLE_CLIENT);
-		client = NULL;
-		if (connection && !sawmill_connection_is_dead(connection))
-			client = client_new(connection);
-		if (client)
-			smp_store_release(&the_client, client);
-	}
+	if (mutex_lock_killable(&client_lock))
+		return NULL;
+	if (!is_usable(the_client))
+		connect_client();
+	client = is_usable(the_client) ? the_client : NULL;
 	mutex_unlock(&client_lock);
 	return client;
+}
+
+/*
+ * A program that is started with the system finds the network complete: its
+ * first socket waits until the server has an address or knows that there is
+ * none to be had.
+ */
+void sawmill_client_wait_settled(struct sawmill_client *client)
+{
+	if (likely(READ_ONCE(client->has_waited)))
+		return;
+	if (wait_event_killable_timeout(client->settled_wait,
+			READ_ONCE(client->area->is_settled) ||
+			sawmill_connection_is_dead(client->connection),
+			SETTLED_WAIT) >= 0)
+		WRITE_ONCE(client->has_waited, true);
 }

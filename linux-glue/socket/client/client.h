@@ -11,6 +11,7 @@
 
 #include <linux/mutex.h>
 #include <linux/net.h>
+#include <linux/percpu-rwsem.h>
 #include <linux/wait.h>
 #include <net/sock.h>
 #include <sawmill/carrier.h>
@@ -31,6 +32,7 @@ struct sawmill_slot {
 	u32 receive_offset;
 	u32 larger_first[2];		/* pages of rings that have grown: */
 	u32 larger_count[2];		/* transmit, receive; 0 = none */
+	u32 generation;			/* of the server that knows it */
 	u32 sequence;			/* of the last call; call_lock */
 	struct mutex call_lock;		/* one call, and scratch */
 	wait_queue_head_t call_wait;
@@ -45,7 +47,7 @@ struct sawmill_sock {
 	struct sawmill_ring receive;	/* index: tail; receive_lock */
 	u32 error_seen;
 	u32 is_lost;			/* the server is gone, told once */
-	bool is_made;			/* the server knows the slot */
+	bool is_made;			/* a server has known the slot */
 	bool was_connected;
 	u8 peer_length;			/* 0 = not known here */
 	u8 sent_length;			/* transmit_lock */
@@ -57,6 +59,15 @@ struct sawmill_client {
 	struct sawmill_connection *connection;
 	struct sawmill_socket_area *area;
 	u64 rights;
+	/*
+	 * Counts the servers. Their sockets die with them: a slot of an
+	 * earlier generation is lost, whatever its page says.
+	 */
+	u32 generation;
+	bool has_server;		/* HELLO was answered */
+	bool has_waited;		/* for is_settled, once for all */
+	wait_queue_head_t settled_wait;
+	struct percpu_rw_semaphore calls;	/* read: in a call */
 	spinlock_t lock;		/* the two bitmaps and free_pages */
 	u32 pages;
 	u32 free_pages;
@@ -65,6 +76,13 @@ struct sawmill_client {
 	struct sawmill_slot __rcu *slots[SAWMILL_SOCKET_SLOTS];
 	struct sawmill_slot own;	/* slot 0: calls about no socket */
 };
+
+/* The server that knew the slot is gone. */
+static inline bool sawmill_slot_is_lost(const struct sawmill_slot *slot)
+{
+	return slot->generation != READ_ONCE(slot->client->generation) ||
+	       sawmill_connection_is_dead(slot->client->connection);
+}
 
 static inline struct sawmill_sock *sawmill_sk(struct sock *sk)
 {
@@ -84,6 +102,7 @@ static inline bool sawmill_is_stream(const struct sock *sk)
 /* client.c: the connection */
 bool sawmill_client_is_wanted(void);
 struct sawmill_client *sawmill_client_get(void);
+void sawmill_client_wait_settled(struct sawmill_client *client);
 s64 sawmill_slot_call(struct sawmill_slot *slot,
 		      enum sawmill_socket_operation operation,
 		      u64 in[SAWMILL_CALL_WORDS], u64 out[SAWMILL_CALL_WORDS]);
@@ -166,6 +185,18 @@ int sawmill_socket_ioctl(struct socket *sock, unsigned int command,
 			 unsigned long argument);
 int sawmill_send_urgent(struct sawmill_sock *sock, struct msghdr *message,
 			size_t length);
+int sawmill_zerocopy_begin(struct sock *sk, int flags, size_t length,
+			   struct ubuf_info **notice);
+static inline void sawmill_zerocopy_end(struct ubuf_info *notice, bool is_sent)
+{
+	if (likely(!notice))
+		return;
+	if (is_sent)
+		net_zcopy_put(notice);
+	else
+		net_zcopy_put_abort(notice, true);
+}
+
 int sawmill_receive_special(struct sawmill_sock *sock, struct msghdr *message,
 			    size_t length, int flags);
 

@@ -121,6 +121,7 @@ int sawmill_datagram_sendmsg(struct socket *socket, struct msghdr *message,
 	struct sock *sk = socket->sk;
 	long timeout = sock_sndtimeo(sk, message->msg_flags & MSG_DONTWAIT);
 	int error = check_message(sock, message, length);
+	struct ubuf_info *notice;
 	u32 needed;
 
 	if (error)
@@ -129,6 +130,9 @@ int sawmill_datagram_sendmsg(struct socket *socket, struct msghdr *message,
 				     0, length, message->msg_controllen);
 	if (needed > SAWMILL_RING_DATAGRAM)
 		return -EMSGSIZE;
+	error = sawmill_zerocopy_begin(sk, message->msg_flags, length, &notice);
+	if (error)
+		return error;
 	mutex_lock(&sock->transmit_lock);
 	for (;;) {
 		u32 room_needed = min(needed, sock->transmit.size);
@@ -169,6 +173,7 @@ int sawmill_datagram_sendmsg(struct socket *socket, struct msghdr *message,
 			error = flush(sock, message);
 	}
 	mutex_unlock(&sock->transmit_lock);
+	sawmill_zerocopy_end(notice, !error);
 	if (error == -EPIPE && !(message->msg_flags & MSG_NOSIGNAL))
 		send_sig(SIGPIPE, current, 0);
 	return error ?: length;

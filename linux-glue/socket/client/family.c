@@ -24,7 +24,7 @@ static struct proto sawmill_proto = {
 static void detach_slot(struct sawmill_sock *sock)
 {
 	/* Data that nobody read resets a connection. */
-	if (sock->is_made)
+	if (sock->is_made && !sawmill_slot_is_lost(&sock->slot))
 		sawmill_slot_simple(&sock->slot, SAWMILL_SOCKET_CLOSE,
 				    sawmill_sock_filled(sock) > 0);
 	sawmill_area_give(&sock->slot);
@@ -41,6 +41,7 @@ struct sock *sawmill_sock_new(struct net *net, struct socket *socket,
 
 	if (!client)
 		return ERR_PTR(-ENETDOWN);
+	sawmill_client_wait_settled(client);
 	sk = sk_alloc(net, family, GFP_KERNEL, &sawmill_proto, 0);
 	if (!sk)
 		return ERR_PTR(-ENOBUFS);
@@ -85,6 +86,7 @@ int sawmill_socket_release(struct socket *socket)
 	if (!sk)
 		return 0;
 	detach_slot(sawmill_sk(sk));
+	skb_queue_purge(&sk->sk_error_queue);
 	sock_orphan(sk);
 	socket->sk = NULL;
 	sock_put(sk);

@@ -28,6 +28,7 @@ static const char *const names[SAWMILL_SOCKET_FILES] = {
 	[SAWMILL_SOCKET_FILE_SNMP] = "snmp",
 	[SAWMILL_SOCKET_FILE_NETSTAT] = "netstat",
 	[SAWMILL_SOCKET_FILE_SOCKSTAT] = "sockstat",
+	[SAWMILL_SOCKET_FILE_PNP] = "pnp",
 };
 
 /* Reads one piece at @position into the area; its length. */
@@ -57,6 +58,7 @@ static int show(struct seq_file *file, void *unused)
 
 	if (!client)
 		return -ENETDOWN;
+	sawmill_client_wait_settled(client);
 	first = sawmill_area_take_pages(client, FILE_PAGES);
 	if (first < 0)
 		return first;

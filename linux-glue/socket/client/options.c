@@ -16,6 +16,7 @@ static bool is_local(int name)
 	case SO_SNDTIMEO_OLD:
 	case SO_SNDTIMEO_NEW:
 	case SO_RCVLOWAT:
+	case SO_ZEROCOPY:
 	case SO_PASSCRED:
 	case SO_PASSSEC:
 	case SO_BUSY_POLL:
@@ -61,7 +62,6 @@ int sawmill_socket_setsockopt(struct socket *socket, int level, int name,
 	if (level != SOL_SOCKET)
 		return call_set(sock, level, name, value, length);
 	switch (name) {
-	case SO_ZEROCOPY:
 	case SO_ATTACH_BPF:
 	case SO_ATTACH_REUSEPORT_CBPF:
 	case SO_ATTACH_REUSEPORT_EBPF:

@@ -5,28 +5,31 @@
 #include <linux/capability.h>
 #include <linux/if.h>
 #include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/skbuff.h>
 #include <linux/sockios.h>
 #include <linux/slab.h>
 #include <net/tcp_states.h>
 #include <asm/ioctls.h>
+#include <sawmill/socket_device.h>
 #include "client.h"
 
 /* A call whose argument and answer are in scratch; the answer's length. */
-static s64 call_ioctl(struct sawmill_sock *sock, unsigned int command,
+static s64 call_ioctl(struct sawmill_slot *slot, unsigned int command,
 		      void *argument, u32 length)
 {
 	u64 in[SAWMILL_CALL_WORDS] = { 0, command }, out[SAWMILL_CALL_WORDS];
 	s64 result;
 
-	mutex_lock(&sock->slot.call_lock);
-	memcpy(sock->slot.page->scratch, argument, length);
-	result = sawmill_slot_call(&sock->slot, SAWMILL_SOCKET_IOCTL, in, out);
+	mutex_lock(&slot->call_lock);
+	memcpy(slot->page->scratch, argument, length);
+	result = sawmill_slot_call(slot, SAWMILL_SOCKET_IOCTL, in, out);
 	if (!result) {
 		result = min_t(u64, out[1], SAWMILL_SOCKET_SCRATCH);
-		memcpy(argument, sock->slot.page->scratch,
+		memcpy(argument, slot->page->scratch,
 		       min_t(u32, result, length));
 	}
-	mutex_unlock(&sock->slot.call_lock);
+	mutex_unlock(&slot->call_lock);
 	return result;
 }
 
@@ -38,11 +41,45 @@ static int interface_request(struct sawmill_sock *sock, unsigned int command,
 
 	if (copy_from_user(&request, argument, sizeof(request)))
 		return -EFAULT;
-	result = call_ioctl(sock, command, &request, sizeof(request));
+	result = call_ioctl(&sock->slot, command, &request, sizeof(request));
 	if (result < 0)
 		return result;
 	return copy_to_user(argument, &request, sizeof(request)) ? -EFAULT : 0;
 }
+
+#ifndef CONFIG_INET
+/* For sockets of other families; see vendor-linux-patches/0204. */
+bool sawmill_device_request(unsigned int command, struct ifreq *request,
+			    int *result)
+{
+	struct sawmill_client *client;
+	s64 length;
+
+	switch (command) {
+	case SIOCGIFNAME:
+	case SIOCGIFINDEX:
+	case SIOCGIFFLAGS:
+	case SIOCGIFMETRIC:
+	case SIOCGIFMTU:
+	case SIOCGIFHWADDR:
+	case SIOCGIFTXQLEN:
+	case SIOCGIFMAP:
+		break;
+	default:
+		return false;
+	}
+	if (!sawmill_client_is_wanted())
+		return false;
+	client = sawmill_client_get();
+	*result = -ENETDOWN;
+	if (!client)
+		return true;
+	sawmill_client_wait_settled(client);
+	length = call_ioctl(&client->own, command, request, sizeof(*request));
+	*result = min_t(s64, length, 0);
+	return true;
+}
+#endif
 
 static int interface_list(struct sawmill_sock *sock, void __user *argument)
 {
@@ -56,7 +93,7 @@ static int interface_list(struct sawmill_sock *sock, void __user *argument)
 	buffer = kzalloc(SAWMILL_SOCKET_SCRATCH, GFP_KERNEL);
 	if (!buffer)
 		return -ENOMEM;
-	result = call_ioctl(sock, SIOCGIFCONF, buffer, SAWMILL_SOCKET_SCRATCH);
+	result = call_ioctl(&sock->slot, SIOCGIFCONF, buffer, SAWMILL_SOCKET_SCRATCH);
 	if (result >= 0) {
 		result -= result % sizeof(struct ifreq);
 		if (list.ifc_buf)
@@ -92,7 +129,7 @@ static s64 bytes_to_send(struct sawmill_sock *sock)
 {
 	s64 room = sawmill_sock_room(sock);
 	int queued = 0;
-	s64 result = call_ioctl(sock, SIOCOUTQ, &queued, sizeof(queued));
+	s64 result = call_ioctl(&sock->slot, SIOCOUTQ, &queued, sizeof(queued));
 
 	if (room < 0 || result < 0)
 		return result < 0 ? result : room;
@@ -176,16 +213,42 @@ int sawmill_send_urgent(struct sawmill_sock *sock, struct msghdr *message,
 	return result;
 }
 
+/*
+ * MSG_ZEROCOPY: the data is copied into the ring all the same, so the program
+ * may reuse it at once, and is told so (SO_EE_CODE_ZEROCOPY_COPIED).
+ */
+int sawmill_zerocopy_begin(struct sock *sk, int flags, size_t length,
+			   struct ubuf_info **notice)
+{
+	*notice = NULL;
+	if (likely(!(flags & MSG_ZEROCOPY)) || !length ||
+	    !sock_flag(sk, SOCK_ZEROCOPY))
+		return 0;
+	*notice = msg_zerocopy_realloc(sk, length, NULL);
+	if (!*notice)
+		return -ENOBUFS;
+	uarg_to_msgzc(*notice)->zerocopy = 0;
+	return 0;
+}
+
 /* Reads what is not in the ring: urgent data and the error queue. */
 int sawmill_receive_special(struct sawmill_sock *sock, struct msghdr *message,
 			    size_t length, int flags)
 {
 	u64 in[SAWMILL_CALL_WORDS] = {}, out[SAWMILL_CALL_WORDS];
 	struct sawmill_socket_record record;
+	struct sock *sk = &sock->sk;
 	u8 *scratch = sock->slot.page->scratch, *control = NULL;
 	u32 offset = sizeof(record), part;
 	s64 result;
 
+	/* Of our own, too: see sawmill_zerocopy_begin(). */
+	if (flags & MSG_ERRQUEUE && !skb_queue_empty(&sk->sk_error_queue))
+		return sk->sk_family == PF_INET6 ?
+		       sock_recv_errqueue(sk, message, length, SOL_IPV6,
+					  IPV6_RECVERR) :
+		       sock_recv_errqueue(sk, message, length, SOL_IP,
+					  IP_RECVERR);
 	in[1] = flags & (MSG_OOB | MSG_ERRQUEUE | MSG_PEEK);
 	in[2] = min_t(size_t, length, SAWMILL_SOCKET_SCRATCH / 2);
 	mutex_lock(&sock->slot.call_lock);

@@ -52,6 +52,7 @@ int sawmill_stream_sendmsg(struct socket *socket, struct msghdr *message,
 	int flags = message->msg_flags;
 	long timeout = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
 	u32 hints = flags & MSG_MORE ? SAWMILL_SOCKET_HINT_MORE : 0;
+	struct ubuf_info *notice;
 	size_t copied = 0;
 	u32 part;
 	s64 room;
@@ -59,6 +60,9 @@ int sawmill_stream_sendmsg(struct socket *socket, struct msghdr *message,
 
 	if (unlikely(flags & MSG_OOB))
 		return sawmill_send_urgent(sock, message, length);
+	error = sawmill_zerocopy_begin(sk, flags, length, &notice);
+	if (unlikely(error))
+		return error;
 	mutex_lock(&sock->transmit_lock);
 	if (READ_ONCE(sock->slot.page->hints) != hints)
 		WRITE_ONCE(sock->slot.page->hints, hints);
@@ -111,6 +115,7 @@ int sawmill_stream_sendmsg(struct socket *socket, struct msghdr *message,
 	if (error == -EAGAIN)
 		sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 	mutex_unlock(&sock->transmit_lock);
+	sawmill_zerocopy_end(notice, copied);
 	return copied ?: sk_stream_error(sk, flags, error);
 }
 

@@ -19,11 +19,6 @@ u32 sawmill_sock_state(struct sawmill_sock *sock)
 	return smp_load_acquire(&sock->slot.page->state);
 }
 
-static bool is_dead(struct sawmill_sock *sock)
-{
-	return sawmill_connection_is_dead(sock->slot.client->connection);
-}
-
 /* Brings state and errors into @sock->sk. Any context. */
 void sawmill_sock_refresh(struct sawmill_sock *sock)
 {
@@ -33,7 +28,7 @@ void sawmill_sock_refresh(struct sawmill_sock *sock)
 	u32 seen = READ_ONCE(sock->error_seen);
 	u32 error;
 
-	if (unlikely(is_dead(sock))) {
+	if (unlikely(sawmill_slot_is_lost(&sock->slot))) {
 		if (!xchg(&sock->is_lost, 1))
 			WRITE_ONCE(sk->sk_err, ECONNRESET);
 		WRITE_ONCE(sk->sk_state, TCP_CLOSE);
@@ -108,7 +103,8 @@ static __poll_t readiness(struct sawmill_sock *sock)
 		shutdown |= RCV_SHUTDOWN;
 	if (state & SAWMILL_SOCKET_SEND_CLOSED)
 		shutdown |= SEND_SHUTDOWN;
-	if (sk->sk_err || state & SAWMILL_SOCKET_ERROR_QUEUE)
+	if (sk->sk_err || state & SAWMILL_SOCKET_ERROR_QUEUE ||
+	    !skb_queue_empty_lockless(&sk->sk_error_queue))
 		mask |= EPOLLERR;
 	if (is_stream && sk->sk_state == TCP_LISTEN)
 		return state & SAWMILL_SOCKET_ACCEPTABLE ?

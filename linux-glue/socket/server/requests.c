@@ -120,6 +120,26 @@ s64 sawmill_endpoint_ioctl(struct sawmill_endpoint *endpoint,
 	}
 }
 
+/* Questions about devices need no socket. */
+s64 sawmill_server_ioctl(struct sawmill_request *request)
+{
+	request->out[1] = sizeof(struct ifreq);
+	switch (request->in[1]) {
+	case SIOCGIFNAME:
+	case SIOCGIFINDEX:
+	case SIOCGIFFLAGS:
+	case SIOCGIFMETRIC:
+	case SIOCGIFMTU:
+	case SIOCGIFHWADDR:
+	case SIOCGIFTXQLEN:
+	case SIOCGIFMAP:
+		return interface_request(request->in[1],
+					 request->page->scratch);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 s64 sawmill_endpoint_send_urgent(struct sawmill_endpoint *endpoint,
 				 struct sawmill_request *request)
 {
@@ -235,6 +255,7 @@ static const char *const file_names[SAWMILL_SOCKET_FILES] = {
 	[SAWMILL_SOCKET_FILE_SNMP] = "self/net/snmp",
 	[SAWMILL_SOCKET_FILE_NETSTAT] = "self/net/netstat",
 	[SAWMILL_SOCKET_FILE_SOCKSTAT] = "self/net/sockstat",
+	[SAWMILL_SOCKET_FILE_PNP] = "self/net/pnp",
 };
 
 static struct vfsmount *files;

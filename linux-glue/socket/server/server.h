@@ -18,6 +18,7 @@
 #include <sawmill/socket_ring.h>
 
 struct sawmill_server {
+	struct list_head node;		/* in service.c's list */
 	struct sawmill_connection *connection;
 	struct sawmill_socket_area *area;
 	u64 rights;
@@ -119,6 +120,10 @@ s64 sawmill_endpoint_send_urgent(struct sawmill_endpoint *endpoint,
 				 struct sawmill_request *request);
 s64 sawmill_endpoint_receive_special(struct sawmill_endpoint *endpoint,
 				     struct sawmill_request *request);
+s64 sawmill_server_ioctl(struct sawmill_request *request);
 s64 sawmill_server_read_file(struct sawmill_request *request);
+
+/* service.c: tells all clients that addresses are as they will be. */
+void sawmill_network_settled(void);
 
 #endif /* _SAWMILL_SOCKET_SERVER_H */

@@ -26,6 +26,25 @@ module_param_string(socket_service, service_name, sizeof(service_name), 0444);
 /* Bit n: the client with badge n may change addresses, links and routes. */
 module_param_named(socket_configure, configure_badges, ulong, 0444);
 
+static DEFINE_MUTEX(servers_lock);
+static LIST_HEAD(servers);		/* servers_lock */
+static bool is_settled;			/* servers_lock */
+
+void sawmill_network_settled(void)
+{
+	struct sawmill_server *server;
+
+	mutex_lock(&servers_lock);
+	if (!is_settled) {
+		is_settled = true;
+		list_for_each_entry(server, &servers, node) {
+			WRITE_ONCE(server->area->is_settled, 1);
+			sawmill_connection_signal(server->connection);
+		}
+	}
+	mutex_unlock(&servers_lock);
+}
+
 static s64 hello(struct sawmill_request *request)
 {
 	struct sawmill_server *server = request->server;
@@ -102,6 +121,11 @@ static s64 run(struct sawmill_request *request)
 		request->page = request->server->own_page;
 		return request->page ? sawmill_server_read_file(request) :
 				       -EINVAL;
+	case SAWMILL_SOCKET_IOCTL:
+		if (request->slot)
+			break;
+		request->page = request->server->own_page;
+		return request->page ? sawmill_server_ioctl(request) : -EINVAL;
 	}
 	endpoint = sawmill_endpoint_get(request->server, request->slot);
 	if (!endpoint)
@@ -114,19 +138,24 @@ static s64 run(struct sawmill_request *request)
 	return result;
 }
 
+/* The word of the handled call that handle() uses for the slot's page. */
+#define PAGE_WORD	1
+
 /* The caller was told PENDING: the answer goes into the slot's page. */
-static void complete_late(struct sawmill_request *request)
+static void complete_late(struct sawmill_call *call,
+			  const u64 words[SAWMILL_CALL_WORDS])
 {
-	struct sawmill_socket_page *page = request->page;
-	struct sawmill_server *server = request->server;
+	struct sawmill_socket_page *page = (void *)(uintptr_t)call->in[PAGE_WORD];
+	struct sawmill_server *server = call->connection->user;
+	u32 slot = call->in[0] >> 16 & 0xffff;
 	int word;
 
 	if (!page)
 		return;
 	for (word = 0; word < SAWMILL_CALL_WORDS; word++)
-		WRITE_ONCE(page->completion_words[word], request->out[word]);
-	smp_store_release(&page->completion, request->sequence);
-	sawmill_mailbox_post(&server->area->to_client, request->slot);
+		WRITE_ONCE(page->completion_words[word], words[word]);
+	smp_store_release(&page->completion, (u32)(call->in[0] >> 32));
+	sawmill_mailbox_post(&server->area->to_client, slot);
 	sawmill_server_flush(server);
 }
 
@@ -148,8 +177,10 @@ static void handle(struct sawmill_call *call)
 		request.out[0] = -EBADF;
 	revert_creds(old);
 	sawmill_server_flush(server);
+	/* Where a late answer goes; a slot that was closed is not found again. */
+	call->in[PAGE_WORD] = (uintptr_t)request.page;
 	if (!sawmill_call_reply(call, request.out))
-		complete_late(&request);
+		complete_late(call, request.out);
 }
 
 static void client_event(struct sawmill_connection *connection)
@@ -207,6 +238,10 @@ static int attach(struct sawmill_connection *connection)
 	/* Callbacks of sockets may wake it until the last one is closed. */
 	get_task_struct(server->pump);
 	connection->user = server;
+	mutex_lock(&servers_lock);
+	WRITE_ONCE(server->area->is_settled, is_settled);
+	list_add_tail(&server->node, &servers);
+	mutex_unlock(&servers_lock);
 	smp_store_release(&connection->event, client_event);
 	wake_up_process(server->pump);
 	return 0;
@@ -224,6 +259,9 @@ static void detach(struct sawmill_connection *connection)
 	u32 number;
 
 	connection->event = NULL;
+	mutex_lock(&servers_lock);
+	list_del(&server->node);
+	mutex_unlock(&servers_lock);
 	kthread_stop(server->pump);
 	for (number = 0; number < SAWMILL_SOCKET_SLOTS; number++) {
 		endpoint = sawmill_endpoint_get(server, number);
@@ -247,6 +285,7 @@ static struct sawmill_service service = {
 	.attach = attach,
 	.detach = detach,
 	.handle = handle,
+	.late = complete_late,
 };
 
 static int __init service_init(void)

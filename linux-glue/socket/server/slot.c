@@ -202,7 +202,7 @@ static int open_socket(struct sawmill_endpoint *endpoint, u64 what)
 		return -EAFNOSUPPORT;
 	if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_RAW)
 		return -ESOCKTNOSUPPORT;
-	error = sock_create_kern(&init_net, family, type, protocol, &socket);
+	error = sock_create(family, type, protocol, &socket);
 	if (error)
 		return error;
 	if (family == PF_NETLINK) {

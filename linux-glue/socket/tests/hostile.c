@@ -89,6 +89,10 @@ static void fill_call(u64 in[SAWMILL_CALL_WORDS], u32 first_page, u32 slot,
 			(u64)below(80) << 32;
 		in[2] = below(64);
 		return;
+	case SAWMILL_SOCKET_RESIZE:
+		in[1] = below(2);
+		in[2] = ring(first_page);
+		return;
 	case SAWMILL_SOCKET_IOCTL:
 		in[1] = 0x8900 + below(256);
 		return;
@@ -141,8 +145,8 @@ static int run(void *unused)
 {
 	struct sawmill_client *client = sawmill_client_get();
 	unsigned int count;
+	u32 slot, operation;
 	int first;
-	u32 slot;
 
 	if (!client)
 		return -ENETDOWN;
@@ -153,8 +157,11 @@ static int run(void *unused)
 	for (count = 0; count < calls; count++) {
 		slot = FIRST_SLOT + below(SLOTS);
 		scribble(client, first, slot);
-		/* HELLO would move the client's own page. */
-		one_call(client, first, 2 + below(SAWMILL_SOCKET_CLOSE - 1),
+		operation = 2 + below(SAWMILL_SOCKET_RESIZE - 1);
+		/* HELLO would move the client's own page; files go anywhere. */
+		if (operation == SAWMILL_SOCKET_READ_FILE)
+			continue;
+		one_call(client, first, operation,
 			 below(64) ? slot : below(0x10000) | FIRST_SLOT);
 		cond_resched();
 	}

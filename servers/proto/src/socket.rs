@@ -8,7 +8,7 @@
 use core::mem::{offset_of, size_of};
 
 /// Version that HELLO carries.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 /// Sockets of one connection; slot 0 is the client itself.
 pub const SLOTS: usize = 4096;
 /// Bytes of a slot's scratch area.
@@ -184,6 +184,8 @@ pub struct Area {
     pub to_server: Mailbox,
     /// Taken by the client.
     pub to_client: Mailbox,
+    /// Written by the server: 1 when the network's addresses are as they will be.
+    pub is_settled: u32,
 }
 
 const _: () = assert!(size_of::<SlotPage>() == 4096);
