@@ -7,6 +7,9 @@
 #define READ_ONLY_REMOUNT (MS_REMOUNT | MS_RDONLY)
 /* The disk's driver may still be looking for it. */
 #define ROOT_TRIES 100
+/* Name servers, as the network's server knows them; there is none without that server. */
+#define NAME_SERVERS ROOT "/proc/net/pnp"
+#define RESOLVER ROOT "/etc/resolv.conf"
 
 struct place {
 	const char *dir;
@@ -29,6 +32,7 @@ static const struct place places[] = {
 #define RUN_PLACE (PLACES - 1)
 
 static int is_mounted[PLACES];
+static int is_resolver_mounted;
 
 /* Programs of the ramdisk that users get, too: sm-top, where the root has /run. */
 static void tools_place(void)
@@ -71,6 +75,8 @@ const char *mounts_make(const struct spec *spec, int *error)
 	/* Nothing of ours goes to the user's disk. */
 	if (is_mounted[RUN_PLACE])
 		tools_place();
+	/* Covers what the image says, which was true elsewhere; the image itself stays as it is. */
+	is_resolver_mounted = sys_mount(NAME_SERVERS, RESOLVER, NULL, MS_BIND, NULL) == 0;
 	return NULL;
 }
 
@@ -85,6 +91,8 @@ void mounts_undo(void)
 	while (my_syscall4(__NR_wait4, -1, NULL, 0, NULL) > 0)
 		;
 	sync_all();
+	if (is_resolver_mounted)
+		umount2(RESOLVER, 0);
 	for (i = PLACES - 1; i >= 0; i--)
 		if (is_mounted[i])
 			umount2(places[i].dir, 0);

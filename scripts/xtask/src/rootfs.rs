@@ -22,12 +22,14 @@ const BUSYBOX: &str = "/bin/busybox";
 const BUSYBOX_IMAGE_SIZE: &str = "32M";
 const DIRECTORIES: [&str; 14] =
     ["bin", "dev", "etc", "home", "mnt", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin", "usr/sbin", "var/tmp"];
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
     ("etc/hostname", "sawmill\n"),
     // Only where the image's own init runs: stock Linux on the boot image.
     ("etc/inittab", "::sysinit:/bin/mount -t proc proc /proc\nttyS0::respawn:-/bin/sh\ntty1::respawn:-/bin/sh\n"),
+    // A place for what the network says (servers/run/mounts.c).
+    ("etc/resolv.conf", ""),
     ("etc/profile", "export PS1='\\u@sawmill:\\w\\$ '\n"),
 ];
 
@@ -37,6 +39,10 @@ pub fn busybox() -> Result<PathBuf> {
         .with_context(|| format!("cannot read {BUSYBOX}; `cargo xtask setup` installs busybox-static"))?;
     let mut hash = Sha256::new();
     hash.update(BUSYBOX_REVISION);
+    for (name, content) in FILES {
+        hash.update(name);
+        hash.update(content);
+    }
     hash.update(&program);
     let key = linux::hex(&hash.finalize());
     let image = paths::cached("images")?.join(format!("busybox-{}.ext2", &key[..16]));

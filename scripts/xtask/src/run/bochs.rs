@@ -5,7 +5,7 @@
 //! the time stamp counter count instructions.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -42,16 +42,15 @@ pub fn command(
     for index in 0..ports.count() {
         writeln!(text, "com{}: enabled=1, mode=socket-client, dev=127.0.0.1:{}", index + 1, ports.number(index)?)?;
     }
-    if hardware.network == Network::User {
-        // e1000 sits in a slot of the PCI bus; the network itself is slirp.
+    let wire = match hardware.network {
+        Network::None => None,
+        Network::User => Some(format!("slirp, script={}", slirp_rules(hardware, scratch)?.display())),
+        Network::Frames(port) => Some(format!("socket, ethdev={port}")),
+    };
+    if let Some(wire) = wire {
+        // e1000 sits in a slot of the PCI bus.
         writeln!(text, "pci: enabled=1, chipset=i440fx, slot1=e1000")?;
-        let script = scratch.join("slirp.conf");
-        let mut rules = String::from("# slirp config\n");
-        for (host, guest) in &hardware.forwards {
-            writeln!(rules, "hostfwd = tcp:127.0.0.1:{host}-10.0.2.15:{guest}")?;
-        }
-        std::fs::write(&script, rules)?;
-        writeln!(text, "e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=slirp, script={}", script.display())?;
+        writeln!(text, "e1000: enabled=1, mac=52:54:00:12:34:56, ethmod={wire}")?;
     }
     let log = scratch.join("bochs.log");
     writeln!(text, "log: {}\npanic: action=fatal\nerror: action=report\ninfo: action=ignore", log.display())?;
@@ -62,4 +61,15 @@ pub fn command(
     let mut command = Command::new("bochs");
     command.current_dir(scratch.path()).arg("-q").arg("-f").arg(configuration).arg("-rc").arg(commands);
     Ok(command)
+}
+
+/// The file that tells Bochs' own network which ports of the host lead into the guest.
+fn slirp_rules(hardware: &Hardware, scratch: &Scratch) -> Result<PathBuf> {
+    let script = scratch.join("slirp.conf");
+    let mut rules = String::from("# slirp config\n");
+    for (host, guest) in &hardware.forwards {
+        writeln!(rules, "hostfwd = tcp:127.0.0.1:{host}-10.0.2.15:{guest}")?;
+    }
+    std::fs::write(&script, rules)?;
+    Ok(script)
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::choose::Machine;
 use crate::paths;
@@ -34,9 +34,9 @@ pub struct Options {
     /// The system description.
     #[arg(long, default_value_os_t = paths::repository().join("servers/system.toml"))]
     pub system: PathBuf,
-    /// The network of the machine: `user` (the emulator's own, no privileges needed) or `none`. The ip partition
-    /// gets the NIC; it is part of the system description `servers/system-net.toml`.
-    #[arg(long, value_enum, default_value_t = Network::None)]
+    /// The network of the machine: `user` (the emulator's own, no privileges needed), `none`, or on Bochs
+    /// `frames:PORT`, where a program of the host is the wire. The ip partition gets the NIC.
+    #[arg(long, default_value = "user", value_parser = network)]
     pub net: Network,
     /// With `--net user`: connections to this port of the host's loopback go to that port of the guest.
     #[arg(long, value_name = "HOSTPORT:GUESTPORT", value_parser = forward)]
@@ -97,12 +97,23 @@ fn copy_out(text: &str) -> Result<CopyOut> {
 }
 
 /// What the machine's NIC is connected to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
     /// No NIC.
     None,
     /// A network inside the emulator: the host is 10.0.2.2.
     User,
+    /// Ethernet frames in UDP datagrams of the host's loopback: to this port from the wire, to the next one from the NIC.
+    Frames(u16),
+}
+
+fn network(text: &str) -> Result<Network> {
+    match (text, text.strip_prefix("frames:")) {
+        ("none", _) => Ok(Network::None),
+        ("user", _) => Ok(Network::User),
+        (_, Some(port)) => Ok(Network::Frames(port.parse().context("the port is not a number")?)),
+        _ => bail!("it is one of user, none, frames:PORT"),
+    }
 }
 
 fn forward(text: &str) -> Result<(u16, u16)> {
