@@ -11,9 +11,10 @@ use super::support::Bench;
 use crate::command::Tool;
 use crate::{linux, paths, rootfs};
 
+/// Size of the Debian image.
+pub const DEBIAN_SIZE: &str = "1G";
 /// What the Debian image holds.
-const DEBIAN_SIZE: &str = "1G";
-const DEBIAN_PACKAGES: [&str; 8] =
+pub const DEBIAN_PACKAGES: [&str; 8] =
     ["bash", "coreutils", "python3-minimal", "sqlite3", "perl-base", "gcc", "make", "libc6-dev"];
 /// The job that the Debian image runs.
 const DEBIAN_JOB: &str = include_str!("debian-job.sh");

@@ -8,6 +8,7 @@ mod compare;
 mod conformance;
 mod files;
 pub mod measure;
+mod net;
 mod refusals;
 mod release_image;
 mod restart;
@@ -70,6 +71,7 @@ pub fn run(options: &Options) -> Result<bool> {
         restart::CASES,
         files::CASES,
         compare::CASES,
+        net::CASES,
     ];
     let boots: Vec<&Case> = machines.iter().chain(long).copied().flatten().filter(is_wanted).collect();
     if options.list {

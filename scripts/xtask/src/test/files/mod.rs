@@ -50,7 +50,7 @@ pub const LONG: &[Case] = &[
 ];
 
 /// An image with busybox and `programs`.
-fn image(bench: &Bench, programs: &[&Path]) -> Result<PathBuf> {
+pub fn image(bench: &Bench, programs: &[&Path]) -> Result<PathBuf> {
     let image = bench.path("disk.ext2");
     Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
     Tool::new("chmod").arg("u+w").arg(&image).run()?;

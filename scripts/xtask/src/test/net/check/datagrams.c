@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/* Datagrams: UDP over IPv4 and IPv6, ping sockets, what rights decide. */
+#include "check.h"
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/ip_icmp.h>
+#include <sys/ioctl.h>
+
+static void exchange_over(int family)
+{
+	struct sockaddr_storage first, second, from;
+	socklen_t length = sizeof(from);
+	int ours = bound(family, SOCK_DGRAM, &first), theirs = bound(family, SOCK_DGRAM, &second);
+	char bytes[32];
+
+	for (int i = 0; i < 50; i++) {
+		CHECK(sendto(ours, &i, sizeof(i), 0, (struct sockaddr *)&second, size_of(&second)) == sizeof(i));
+		CHECK(recvfrom(theirs, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &length) == sizeof(i));
+		CHECK(length == size_of(&first) && !memcmp(&from, &first, 8) && !memcmp(bytes, &i, sizeof(i)));
+	}
+	CHECK(sendto(ours, NULL, 0, 0, (struct sockaddr *)&second, size_of(&second)) == 0);
+	CHECK(recv(theirs, bytes, sizeof(bytes), 0) == 0);
+}
+
+static void exchange(void)
+{
+	exchange_over(AF_INET);
+}
+
+static void exchange_ipv6(void)
+{
+	exchange_over(AF_INET6);
+}
+
+static void sizes(void)
+{
+	static unsigned char out[65507], in[65536];
+	struct sockaddr_storage address;
+	int to = bound(AF_INET, SOCK_DGRAM, &address), from = socket(AF_INET, SOCK_DGRAM, 0);
+
+	CHECK(connect(from, (struct sockaddr *)&address, size_of(&address)) == 0);
+	fill(out, sizeof(out), 1);
+	for (size_t length = 1; length <= sizeof(out); length = length * 3 + 17) {
+		CHECK(send(from, out, length, 0) == (ssize_t)length);
+		CHECK(recv(to, in, sizeof(in), MSG_PEEK) == (ssize_t)length);
+		CHECK(recv(to, in, sizeof(in), 0) == (ssize_t)length && !memcmp(in, out, length));
+	}
+	CHECK(send(from, out, sizeof(out), 0) == sizeof(out));
+	CHECK(recv(to, in, 10, MSG_TRUNC) == sizeof(out));
+	CHECK_ERROR(send(from, in, sizeof(out) + 1, 0), EMSGSIZE);
+	CHECK_ERROR(recv(to, in, 1, MSG_DONTWAIT), EAGAIN);
+}
+
+/* What ICMP says reaches a connected socket. */
+static void unreachable(void)
+{
+	struct sockaddr_storage address;
+	char byte = 0;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	close(bound(AF_INET, SOCK_DGRAM, &address));
+	CHECK(connect(fd, (struct sockaddr *)&address, size_of(&address)) == 0);
+	CHECK(send(fd, &byte, 1, 0) == 1);
+	CHECK(is_ready(fd, POLLIN, 2000) & (POLLERR | POLLIN));
+	CHECK_ERROR(recv(fd, &byte, 1, 0), ECONNREFUSED);
+}
+
+/* Control data comes along: the address that a datagram was sent to. */
+static void control(void)
+{
+	char space[128], byte = 5;
+	struct iovec piece = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = space,
+				  .msg_controllen = sizeof(space) };
+	struct sockaddr_storage address;
+	int to = bound(AF_INET, SOCK_DGRAM, &address), from = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
+	struct cmsghdr *header;
+
+	CHECK(setsockopt(to, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one)) == 0);
+	CHECK(sendto(from, &byte, 1, 0, (struct sockaddr *)&address, size_of(&address)) == 1);
+	CHECK(recvmsg(to, &message, 0) == 1);
+	header = CMSG_FIRSTHDR(&message);
+	CHECK(header && header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO);
+	CHECK(((struct in_pktinfo *)CMSG_DATA(header))->ipi_addr.s_addr == htonl(INADDR_LOOPBACK));
+}
+
+static void echo_request(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct icmphdr request = { .type = ICMP_ECHO }, answer;
+	int fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+
+	CHECK(fd >= 0);
+	CHECK(sendto(fd, &request, sizeof(request), 0, (struct sockaddr *)&address, sizeof(address)) > 0);
+	CHECK(is_ready(fd, POLLIN, 2000) & POLLIN);
+	CHECK(recv(fd, &answer, sizeof(answer), 0) == sizeof(answer) && answer.type == ICMP_ECHOREPLY);
+}
+
+/* Users without privilege get neither low ports nor raw sockets. */
+static void users(void)
+{
+	struct sockaddr_in low = { .sin_family = AF_INET, .sin_port = htons(80) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CHECK(setuid(65534) == 0);
+	CHECK_ERROR(bind(fd, (struct sockaddr *)&low, sizeof(low)), EACCES);
+	CHECK_ERROR(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP), EPERM);
+}
+
+/* This partition may not configure the network, whoever asks in it. */
+static void no_right(void)
+{
+	struct {
+		struct nlmsghdr header;
+		struct ifaddrmsg address;
+		struct rtattr attribute;
+		in_addr_t value;
+	} request = {
+		.header = { sizeof(request), RTM_NEWADDR, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE, 1, 0 },
+		.address = { .ifa_family = AF_INET, .ifa_prefixlen = 8, .ifa_index = 1 },
+		.attribute = { 8, IFA_LOCAL },
+		.value = htonl(0x7f000009),
+	};
+	struct {
+		struct nlmsghdr header;
+		struct nlmsgerr error;
+	} answer;
+	int netlink = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct ifreq interface = { .ifr_name = "lo" };
+	struct sockaddr_in *address = (struct sockaddr_in *)&interface.ifr_addr;
+
+	CHECK(send(netlink, &request, sizeof(request), 0) == sizeof(request));
+	CHECK(recv(netlink, &answer, sizeof(answer), 0) >= (ssize_t)sizeof(answer));
+	CHECK(answer.header.nlmsg_type == NLMSG_ERROR && answer.error.error == -EPERM);
+	address->sin_family = AF_INET;
+	address->sin_addr.s_addr = htonl(0x7f000009);
+	CHECK_ERROR(ioctl(fd, SIOCSIFADDR, &interface), EPERM);
+	CHECK_ERROR(ioctl(fd, SIOCSIFFLAGS, &interface), EPERM);
+}
+
+const struct check datagrams[] = {
+	{ "datagram-exchange", exchange },
+	{ "datagram-exchange-ipv6", exchange_ipv6 },
+	{ "datagram-sizes", sizes },
+	{ "datagram-unreachable", unreachable },
+	{ "datagram-control", control },
+	{ "datagram-ping", echo_request },
+	{ "rights-of-users", users },
+	{ "rights-of-partition", no_right },
+	{ NULL, NULL },
+};

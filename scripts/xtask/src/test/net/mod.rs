@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tests of the socket service: programs of the default system with a network, and the service taken away under load.
+//!
+//! `check/` is a program with the details, run inside; [`peer`] is the other end of the wire.
+
+mod peer;
+mod wire;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::Case;
+use super::boots::{DEBIAN_PACKAGES, DEBIAN_SIZE};
+use super::files::image;
+use super::support::{Bench, Ended};
+use crate::command::Tool;
+use crate::{linux, paths, rootfs};
+
+/// What programs of the small image do.
+const PROGRAMS: &str = include_str!("programs.sh");
+/// What a program of the Debian image does.
+const PYTHON: &str = include_str!("sockets.py");
+/// What a program does that may configure the network.
+const LINK: &str = include_str!("link.sh");
+/// What a program does while the wire is hostile.
+const ON_HOSTILE_WIRE: &str = "for n in 1 2 3 4 5 6; do ping -c 5 10.0.2.2 > /tmp/out && ok=1; /bin/check stream-echo \
+    datagram-sizes stream-echo-ipv6 || exit 91; sleep 2; done; [ \"$ok\" ] || cat /tmp/out";
+/// Bad frames that are enough.
+const BAD_FRAMES_MIN: u64 = 2000;
+/// What both partitions do when the kernel of one is hostile.
+const HOSTILE: &str = include_str!("hostile.sh");
+/// Random calls that it makes.
+const HOSTILE_CALLS: u32 = 100_000;
+/// Bytes that go over the wire each way.
+const TRANSFER: usize = 5_000_000;
+/// Bytes through a forwarded port.
+const FORWARDED: usize = 500_000;
+/// A socket of a dead server may be silent so long, in the machine's own time.
+const LOST_LIMIT_MS: u64 = 1000;
+/// Without a NIC nobody waits for one: seconds of the machine's own time from Linux's start to the first program's end.
+const BOOT_LIMIT_S: f64 = 5.0;
+
+/// The tests of the default set.
+pub const CASES: &[Case] = &[
+    Case { name: "net-programs", limit_s: 400, run: programs },
+    Case { name: "net-link", limit_s: 300, run: link },
+    Case { name: "net-none", limit_s: 180, run: none },
+    Case { name: "net-sockets-1-cpu", limit_s: 400, run: sockets_1_cpu },
+    Case { name: "net-sockets-2-cpus", limit_s: 500, run: sockets_2_cpus },
+    Case { name: "net-debian-python", limit_s: 500, run: python },
+    Case { name: "net-server-killed", limit_s: 300, run: server_killed },
+    Case { name: "net-two-clients", limit_s: 300, run: two_clients },
+    Case { name: "net-hostile-wire", limit_s: 300, run: hostile_wire },
+    Case { name: "net-hostile-client", limit_s: 400, run: hostile_client },
+];
+
+/// Compiles the program of `check/`.
+fn check(bench: &Bench) -> Result<PathBuf> {
+    let program = bench.path("check");
+    let flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s", "-o"];
+    let mut sources = linux::files_below(&paths::repository().join("scripts/xtask/src/test/net/check"))?;
+    sources.retain(|file| file.extension().is_some_and(|extension| extension == "c"));
+    Tool::new("gcc").args(flags).arg(&program).args(sources).run()?;
+    Ok(program)
+}
+
+/// Address by DHCP, ping, transfers both ways, a forwarded port, what `ip` and `/proc/net` say.
+fn programs(bench: &Bench) -> Result<()> {
+    let http = peer::serve_http()?.to_string();
+    let (port, data) = (peer::free_port()?, peer::bytes(FORWARDED));
+    let request = data.clone();
+    let guest = std::thread::spawn(move || peer::ask_guest(port, &request, Duration::from_secs(380)));
+    let forward = format!("{port}:7000");
+    let ended = bench.boot(&["--forward", &forward], &["sh", "-c", PROGRAMS, "programs", &http], &[])?;
+    ended.expect_status(0)?;
+    let sum = peer::sum(&peer::bytes(TRANSFER));
+    ended.expect_in_output(&format!("fetched {sum}"))?.expect_in_output("stored 67")?;
+    ended.expect_in_output(&format!("forwarded {}", peer::sum(&data)))?;
+    let answer = guest.join().map_err(|_| anyhow::anyhow!("the peer panicked"))??;
+    if answer != b"the guest answers\n" {
+        bail!("through the forwarded port came {} bytes", answer.len());
+    }
+    Ok(())
+}
+
+/// A partition with the right sets the link down and up; the address stays, transfers work again.
+fn link(bench: &Bench) -> Result<()> {
+    let file = bench.path("system.toml");
+    let text = std::fs::read_to_string(paths::repository().join("servers/system.toml"))?;
+    // The badge of the connection is its position in the file.
+    let text = text.replace("sawmill.dhcp=eth0", "sawmill.dhcp=eth0 sawmill.socket_configure=4");
+    std::fs::write(&file, text)?;
+    let (system, http) = (file.display().to_string(), peer::serve_http()?.to_string());
+    let ended = bench.boot(&["--system", &system], &["sh", "-c", LINK, "link", &http], &[])?;
+    ended.expect_status(0)?.expect_in_output(&peer::sum(&peer::bytes(TRANSFER)))?;
+    Ok(())
+}
+
+/// Without a NIC there is the loopback device, and nothing waits.
+fn none(bench: &Bench) -> Result<()> {
+    let script = "ping -c 1 127.0.0.1 > /dev/null && ! ip link show eth0 2> /dev/null && cat /proc/uptime";
+    let ended = bench.boot(&["--net", "none"], &["sh", "-c", script], &[])?;
+    let seconds = ended.expect_status(0)?.output.split(' ').next().unwrap_or_default();
+    let seconds: f64 = seconds.parse().with_context(|| format!("no time in {:?}", ended.output))?;
+    if seconds > BOOT_LIMIT_S {
+        bail!("the first program was through after {seconds} s");
+    }
+    Ok(())
+}
+
+fn sockets_1_cpu(bench: &Bench) -> Result<()> {
+    sockets(bench, "1")
+}
+
+fn sockets_2_cpus(bench: &Bench) -> Result<()> {
+    sockets(bench, "2")
+}
+
+/// The details, over the loopback device.
+fn sockets(bench: &Bench, cpus: &str) -> Result<()> {
+    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let ended = bench.boot(&["--cpus", cpus, "--disk", &disk], &["/bin/check"], &[])?;
+    expect_no_failures(&ended)?;
+    ended.expect_status(0)?.expect_in_output(", 0 failed")?;
+    Ok(())
+}
+
+fn expect_no_failures(ended: &Ended) -> Result<()> {
+    if ended.output.contains("FAILED") {
+        bail!("{}", ended.output);
+    }
+    Ok(())
+}
+
+/// python3's sockets, selectors and threads.
+fn python(bench: &Bench) -> Result<()> {
+    let disk = rootfs::cached_debian(DEBIAN_SIZE, &DEBIAN_PACKAGES.map(str::to_owned))?.display().to_string();
+    let http = peer::serve_http()?.to_string();
+    let ended = bench.boot(&["--disk", &disk, "--snapshot"], &["/usr/bin/python3", "-c", PYTHON, &http], &[])?;
+    let sum = peer::sum(&peer::bytes(TRANSFER));
+    ended.expect_status(0)?.expect_in_output(&format!("fetched {sum}"))?.expect_in_output("python done")?;
+    Ok(())
+}
+
+/// The server dies under load: errors within a second, files go on, and root's next server serves new sockets.
+fn server_killed(bench: &Bench) -> Result<()> {
+    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let http = peer::serve_http()?.to_string();
+    let script =
+        format!("/bin/check lose && wget -q -O - http://10.0.2.2:{http}/{TRANSFER} | sha256sum && ip addr show eth0");
+    let options = ["--disk", &disk, "--hypervisor-options", "kill=ip@5000"];
+    let ended = bench.boot(&options, &["sh", "-c", &script], &[])?;
+    ended.expect_status(0)?.expect_in_output(" 0 errors")?.expect_in_output("inet 10.0.2.15")?;
+    ended.expect_in_output(&peer::sum(&peer::bytes(TRANSFER)))?;
+    for what in ["lost after ", "sleeper woken after "] {
+        let line = ended.output.lines().find_map(|line| line.strip_prefix(what));
+        let time = line.and_then(|rest| rest.split(' ').next()).context("no time of the loss")?;
+        if time.parse::<u64>()? > LOST_LIMIT_MS {
+            bail!("{what}{time} ms");
+        }
+    }
+    let log = std::fs::read_to_string(bench.path("log"))?;
+    if !log.contains("partition ip: started again (1)") {
+        bail!("root did not start the server again");
+    }
+    Ok(())
+}
+
+/// A second partition for programs, with the same services; `words` are added to its kernel's command line.
+const SECOND: &str = r#"
+[[partition]]
+name = "second"
+image = "vmlinux-app"
+initrd = "initrd-app"
+memory = "64 MiB"
+cpus = "all"
+priority = 3
+command_line = "console=hvc0 quiet sawmill.root=root-fs sawmill.socket=ip WORDS"
+
+[[connection]]
+service = "root-fs"
+client = "second"
+server = "ext2"
+control = "1 MiB"
+pool = "32 MiB"
+budget = "20 ms"
+
+[[connection]]
+service = "ip"
+client = "second"
+server = "ip"
+control = "16 MiB"
+budget = "20 ms"
+"#;
+
+/// The default system and [`SECOND`].
+fn with_second(bench: &Bench, words: &str) -> Result<String> {
+    let file = bench.path("system.toml");
+    let text = std::fs::read_to_string(paths::repository().join("servers/system.toml"))?;
+    let text =
+        text.replace("memory = \"160 MiB\"", "memory = \"96 MiB\"").replace("pool = \"128 MiB\"", "pool = \"64 MiB\"");
+    std::fs::write(&file, text + &SECOND.replace("WORDS", words))?;
+    Ok(file.display().to_string())
+}
+
+/// Two clients share ports as processes do; one that dies with a thousand open sockets leaves nothing behind.
+fn two_clients(bench: &Bench) -> Result<()> {
+    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let system = with_second(bench, "neighbour")?;
+    let options = ["--system", &system, "--disk", &disk, "--hypervisor-options", "kill=second@9000"];
+    let ended = bench.boot(&options, &["/bin/check", "neighbour"], &[])?;
+    ended.expect_status(0)?.expect_in_output("met\n")?.expect_in_output("sockets are left")?;
+    Ok(())
+}
+
+/// A client's kernel makes random calls and scribbles over what it shares; the other client does not notice.
+fn hostile_client(bench: &Bench) -> Result<()> {
+    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let system = with_second(bench, &format!("sawmill.socket_hostile={HOSTILE_CALLS}"))?;
+    let ended = bench.boot(&["--system", &system, "--disk", &disk], &["sh", "-c", HOSTILE], &[])?;
+    expect_no_failures(&ended)?;
+    ended.expect_status(0)?.expect_in_output("hostile client has made")?;
+    Ok(())
+}
+
+/// Frames that are cut, changed, or lie about themselves do not disturb the server.
+fn hostile_wire(bench: &Bench) -> Result<()> {
+    let wire = wire::Wire::open()?;
+    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let options = ["--net", &wire.option(), "--disk", &disk];
+    let ended = bench.boot(&options, &["sh", "-c", ON_HOSTILE_WIRE], &[])?;
+    ended.expect_status(0)?;
+    expect_no_failures(&ended)?;
+    if wire.bad_frames() < BAD_FRAMES_MIN {
+        bail!("only {} bad frames were sent", wire.bad_frames());
+    }
+    let log = std::fs::read_to_string(bench.path("log"))?;
+    if log.contains("partition ip: ") && log.contains("started again") {
+        bail!("the server was brought down");
+    }
+    Ok(())
+}
