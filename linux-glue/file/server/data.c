@@ -10,7 +10,10 @@
  * Lock: i_rwsem of the inode, as the VFS would take it.
  */
 #include <linux/backing-dev.h>
+#include <linux/bio.h>
+#include <linux/buffer_head.h>
 #include <linux/file.h>
+#include <linux/highmem.h>
 #include <linux/mount.h>
 #include <linux/pagemap.h>
 #include <linux/uio.h>
@@ -68,6 +71,74 @@ static int empty_cache(struct address_space *mapping, u64 offset, u64 size)
 
 /* ---- read ---- */
 
+static bool is_whole_pages(const struct request *request, u64 offset)
+{
+	unsigned int i;
+
+	if (!request->is_pool || (offset & ~PAGE_MASK))
+		return false;
+	for (i = 0; i < request->segment_count; i++)
+		if (request->bvecs[i].bv_len != PAGE_SIZE)
+			return false;
+	return true;
+}
+
+/* Reads @count blocks from @block on, or zeros; returns how many, or -errno. */
+static int read_extent(struct inode *inode, struct bio_vec *pages,
+		       unsigned int count, sector_t block)
+{
+	struct buffer_head map = { .b_size = (size_t)count << PAGE_SHIFT };
+	struct bio bio;
+	int error = ext2_get_block(inode, block, &map, 0);
+
+	if (error)
+		return error;
+	if (!buffer_mapped(&map)) {
+		zero_user(pages->bv_page, 0, PAGE_SIZE);
+		return 1;
+	}
+	count = min_t(size_t, count, map.b_size >> PAGE_SHIFT);
+	bio_init(&bio, inode->i_sb->s_bdev, pages, count, REQ_OP_READ);
+	bio.bi_vcnt = count;
+	bio.bi_iter.bi_size = count << PAGE_SHIFT;
+	bio.bi_iter.bi_sector = map.b_blocknr << (PAGE_SHIFT - SECTOR_SHIFT);
+	error = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return error ?: count;
+}
+
+/*
+ * What direct I/O would do for blocks of a page and whole pages, at a third
+ * of its instructions.
+ */
+static ssize_t read_pages(struct request *request, u64 offset)
+{
+	struct inode *inode = node_inode(request->node);
+	unsigned int count, done = 0;
+	loff_t size;
+	int error;
+
+	/* As direct I/O: no block is given back while it is read. */
+	inode_lock_shared(inode);
+	size = min_t(loff_t, i_size_read(inode) - offset,
+		     request->data_capacity);
+	error = filemap_write_and_wait_range(inode->i_mapping, offset,
+					     offset + request->data_capacity - 1);
+	count = size > 0 ? DIV_ROUND_UP(size, PAGE_SIZE) : 0;
+	while (!error && done < count) {
+		int got = read_extent(inode, request->bvecs + done,
+				      count - done,
+				      (offset >> PAGE_SHIFT) + done);
+
+		if (got < 0)
+			error = got;
+		else
+			done += got;
+	}
+	inode_unlock_shared(inode);
+	return error ?: max_t(loff_t, size, 0);
+}
+
 static ssize_t read_cached(struct file *file, struct iov_iter *iter, u64 offset)
 {
 	size_t size = iov_iter_count(iter);
@@ -98,6 +169,11 @@ int operate_read(struct request *request)
 		return -EINVAL;
 	if (in->offset >= i_size_read(inode))
 		return 0;
+	if (i_blocksize(inode) == PAGE_SIZE &&
+	    is_whole_pages(request, in->offset)) {
+		got = read_pages(request, in->offset);
+		goto done;
+	}
 	file = node_file(request->node);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
@@ -107,6 +183,7 @@ int operate_read(struct request *request)
 		got = direct_io(file, &iter, in->offset);
 	else
 		got = read_cached(file, &iter, in->offset);
+done:
 	if (got < 0)
 		return got;
 	request->data_size = got;
