@@ -21,11 +21,18 @@ struct options {
 	long scale_percent;
 	const char *only; /* NAME,NAME...; NULL means all */
 	int list;
+	int mark; /* the last timed run of each case lies between two breakpoints of the emulator */
 };
 
 static const char usage[] =
 	"usage: sawmill-bench [--set short|full] [--only NAME,...] [--runs N] [--scale PERCENT] [--dir DIR]\n"
-	"                     [--peer ADDRESS:PORT] [--list]\n";
+	"                     [--peer ADDRESS:PORT] [--list] [--mark]\n";
+
+/* Stops Bochs where magic breakpoints are on; does nothing anywhere else. */
+static void breakpoint(void)
+{
+	__asm__ volatile("xchgw %%bx, %%bx" : : : "memory");
+}
 
 static int is_wanted(const char *only, const char *name)
 {
@@ -64,10 +71,16 @@ static void measure(const struct bench_case *of, long parameter, const struct op
 		errno = 0;
 		if (!of->prepare || of->prepare(&context) == 0) {
 			read_counters(&before);
+			int is_marked = options->mark && run == options->runs - 1;
+
 			soaked = soak_ticks();
+			if (is_marked)
+				breakpoint();
 			from = timestamp();
 			done = of->run(&context);
 			to = timestamp();
+			if (is_marked)
+				breakpoint();
 			soaked = soak_ticks() - soaked;
 			read_counters(&after);
 			if (done <= 0 && !context.reason[0])
@@ -116,6 +129,10 @@ static int parse(int count, char **arguments, struct options *options)
 
 		if (strcmp(name, "--list") == 0) {
 			options->list = 1;
+			continue;
+		}
+		if (strcmp(name, "--mark") == 0) {
+			options->mark = 1;
 			continue;
 		}
 		const char *value = i + 1 < count ? arguments[++i] : NULL;

@@ -14,6 +14,7 @@ mod initrd;
 mod linux;
 mod packages;
 mod paths;
+mod profile;
 mod progress;
 mod release;
 mod rootfs;
@@ -60,6 +61,8 @@ enum Task {
     },
     /// Compares the multiserver with stock Linux, operation by operation.
     Bench(Box<bench::Options>),
+    /// Counts the instructions of a benchmark case by the part of the system that runs them (Bochs).
+    Profile(profile::Options),
     /// Builds everything that a boot image needs, without making one.
     Build {
         /// The system description.
@@ -121,6 +124,7 @@ fn dispatch(task: Task) -> Result<ExitCode> {
                 println!("{}", kernel.vmlinux().display());
             }
         }
+        Task::Profile(options) => profile::run(&options)?,
         Task::Build { system } => release::build(&system)?,
         Task::Top { json, interval, log } => return top(json, interval, &log),
         Task::Image(options) => release::image(&options)?,

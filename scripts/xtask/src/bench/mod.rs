@@ -20,7 +20,7 @@ pub mod program;
 mod read;
 pub mod readme;
 mod results;
-mod sample;
+pub mod sample;
 mod stock;
 mod wholes;
 

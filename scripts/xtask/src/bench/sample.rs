@@ -72,6 +72,16 @@ pub struct Entry {
     pub outcome: Outcome,
 }
 
+impl Entry {
+    /// Operations of one run; none of a case that did not run.
+    pub fn operations(&self) -> u64 {
+        match &self.outcome {
+            Outcome::Measured(sample) => sample.operations,
+            Outcome::Skipped(_) => 0,
+        }
+    }
+}
+
 /// The machine as the program found it; what an older program did not say is empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

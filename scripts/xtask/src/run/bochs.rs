@@ -15,6 +15,8 @@ use super::options::{Hardware, Network};
 use crate::paths::Scratch;
 
 const INSTRUCTIONS_PER_SECOND: u32 = 80_000_000;
+/// How often a program may have its instructions said.
+const MARKED_MAX: usize = 32;
 const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
 const VGA_BIOS: &str = "/usr/share/bochs/VGABIOS-lgpl-latest";
 
@@ -55,9 +57,13 @@ pub fn command(
     let log = scratch.join("bochs.log");
     writeln!(text, "log: {}\npanic: action=fatal\nerror: action=report\ninfo: action=ignore", log.display())?;
 
+    if hardware.has_marks {
+        text.push_str("magic_break: enabled=1\n");
+    }
     let (configuration, commands) = (scratch.join("bochsrc"), scratch.join("commands"));
     std::fs::write(&configuration, text)?;
-    std::fs::write(&commands, "c\n")?;
+    let between_marks = "trace on\nc\ntrace off\nc\n".repeat(if hardware.has_marks { MARKED_MAX } else { 0 });
+    std::fs::write(&commands, format!("c\n{between_marks}"))?;
     let mut command = Command::new("bochs");
     command.current_dir(scratch.path()).arg("-q").arg("-f").arg(configuration).arg("-rc").arg(commands);
     Ok(command)

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::session::Event;
+use super::splitter::Splitter;
 use crate::command;
 
 /// The emulator opens its serial ports at start; a loaded machine may need a while.
@@ -44,12 +45,14 @@ impl Ports {
 }
 
 /// What the emulator's standard output is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Words {
     /// Its own words.
     Own,
     /// Its own words and the machine's redirected output, which counts as a port after the serial ones.
     Machine,
+    /// The same, and between a program's marks its instructions, which go to a file.
+    Instructions(PathBuf),
 }
 
 /// A running emulator.
@@ -74,7 +77,7 @@ impl Emulator {
         command.stdin(Stdio::null()).stderr(file.try_clone()?);
         match words {
             Words::Own => command.stdout(file.try_clone()?),
-            Words::Machine => command.stdout(Stdio::piped()),
+            Words::Machine | Words::Instructions(_) => command.stdout(Stdio::piped()),
         };
         // Signals from the terminal are for this process, which ends the emulator itself.
         command.process_group(0);
@@ -91,7 +94,13 @@ impl Emulator {
         let source_count = ports.count() + usize::from(stdout.is_some());
         let mut emulator = Self { child, output: output.to_path_buf(), lines: Vec::new(), source_count };
         if let Some(stdout) = stdout {
-            read_line(stdout, ports.count(), Some(file), events.clone());
+            match words {
+                Words::Instructions(record) => {
+                    let splitter = Splitter::new(stdout, &record)?;
+                    read_line(splitter, ports.count(), Some(file), events.clone());
+                }
+                _ => read_line(stdout, ports.count(), Some(file), events.clone()),
+            }
         }
         for (index, listener) in ports.0.iter().enumerate() {
             let line = emulator.accept(listener)?;

@@ -16,6 +16,7 @@ mod prepare;
 pub mod qemu;
 pub mod session;
 mod signals;
+mod splitter;
 mod terminal;
 mod wire;
 
@@ -103,7 +104,11 @@ fn boot_and_judge(
     let command = machine_command(options, machine, &boot.iso, &disk.path, &ports, scratch)?;
     let (sender, events) = std::sync::mpsc::channel();
     signals::forward(sender.clone())?;
-    let words = if machine == Machine::Bochs && !options.stock { Words::Machine } else { Words::Own };
+    let words = match &options.instructions {
+        Some(record) if machine == Machine::Bochs => Words::Instructions(record.clone()),
+        None if machine == Machine::Bochs && !options.stock => Words::Machine,
+        _ => Words::Own,
+    };
     let emulator = Emulator::start(command, words, &ports, &scratch.join("emulator.out"), &sender)?;
     let style = match (boot.has_command, options.is_interactive()) {
         (false, _) => Style::System,

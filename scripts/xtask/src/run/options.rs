@@ -65,6 +65,9 @@ pub struct Options {
     /// Writes what the hypervisor recorded to this file, for the Perfetto viewer.
     #[arg(long, value_name = "FILE", conflicts_with = "stock")]
     pub trace: Option<PathBuf>,
+    /// Writes the instructions between two marks of the program to this file (Bochs; `sawmill-bench --mark`).
+    #[arg(long, value_name = "FILE", conflicts_with = "stock")]
+    pub instructions: Option<PathBuf>,
     /// Sets an environment variable of the command.
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub environment: Vec<String>,
@@ -134,6 +137,8 @@ pub struct Hardware {
     pub network: Network,
     /// Ports of the host that lead to ports of the guest.
     pub forwards: Vec<(u16, u16)>,
+    /// Whether Bochs says each instruction between a program's marks.
+    pub has_marks: bool,
 }
 
 impl Options {
@@ -145,6 +150,7 @@ impl Options {
             cpu_model: self.cpu_model.clone(),
             network: self.net,
             forwards: self.forward.clone(),
+            has_marks: self.instructions.is_some(),
         }
     }
 

@@ -59,6 +59,7 @@ fn refusal(start: Start, firmware: Firmware) -> Result<()> {
         cpu_model: CPU_MODEL.to_owned(),
         network: Network::None,
         forwards: Vec::new(),
+        has_marks: false,
     };
     let mut command = qemu::command(&hardware, (Accelerator::Emulation, start), &iso, None, &ports, &scratch)?;
     if start == Start::Uefi {

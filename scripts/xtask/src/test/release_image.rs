@@ -32,6 +32,7 @@ fn image(bench: &Bench) -> Result<()> {
         cpu_model: CPU_MODEL.to_owned(),
         network: Network::None,
         forwards: Vec::new(),
+        has_marks: false,
     };
     let command = bochs::command(&hardware, &iso, None, &ports, &scratch)?;
     let (sender, events) = std::sync::mpsc::channel();

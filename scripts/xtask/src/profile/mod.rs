@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask profile CASE`: the instructions of a benchmark case, by the part of the system that runs them.
+//!
+//! Runs the case in Bochs, whose debugger says each instruction of the last run ([`count`]), and adds them up by
+//! function, and by part: [`parts`] finds where a function comes from. Exact, and far slower than a run.
+
+mod count;
+mod parts;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::bench::{program, sample};
+use crate::{linux, paths};
+use count::Place;
+use parts::Symbols;
+
+/// Options of `profile`.
+#[derive(clap::Args, Debug)]
+pub struct Options {
+    /// The cases, by name (`sawmill-bench --list`).
+    #[arg(required = true)]
+    cases: Vec<String>,
+    /// Operations of a run, in per cent of what the comparison does.
+    #[arg(long, default_value_t = 100)]
+    scale: u32,
+    /// How many functions to list besides the parts.
+    #[arg(long, default_value_t = 0)]
+    functions: usize,
+    /// Keeps what the emulator said about each instruction: about 110 bytes for each.
+    #[arg(long, value_name = "FILE")]
+    keep: Option<PathBuf>,
+}
+
+/// Profiles cases and prints a table of each in Markdown.
+///
+/// # Errors
+/// The system did not run, or the program did not mark what is to be counted.
+pub fn run(options: &Options) -> Result<()> {
+    let scratch = paths::Scratch::new("profile")?;
+    let image = program::make_image(&program::compile(scratch.path())?, scratch.path())?;
+    let record = options.keep.clone().unwrap_or_else(|| scratch.join("instructions"));
+    let output = Command::new(std::env::current_exe()?)
+        .args(["run", "--machine", "bochs", "--memory-disk", "--disk"])
+        .arg(&image)
+        .arg("--instructions")
+        .arg(&record)
+        .args(["--", program::PROGRAM, "--set", "short", "--runs", "1", "--mark"])
+        .args(["--scale", &options.scale.to_string(), "--only", &options.cases.join(",")])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()?;
+    let said = sample::parse(&String::from_utf8_lossy(&output.stdout).replace('\r', ""));
+    let sections = count::read(&record)?;
+    let ran: Vec<_> = said.entries.iter().filter(|entry| entry.operations() > 0).collect();
+    if ran.is_empty() || ran.len() != sections.len() {
+        bail!("{} cases ran, {} were recorded; {}", ran.len(), sections.len(), said.incomplete.unwrap_or_default());
+    }
+    let client = Symbols::read(&linux::build("app")?, "app")?;
+    let server = Symbols::read(&linux::build("ext2")?, "ext2")?;
+    for (entry, counts) in ran.into_iter().zip(&sections) {
+        println!("{}", render(options, entry, counts, &client, &server));
+    }
+    Ok(())
+}
+
+fn render(
+    options: &Options,
+    entry: &sample::Entry,
+    counts: &count::Counts,
+    client: &Symbols,
+    server: &Symbols,
+) -> String {
+    let operations = entry.operations();
+    let mut parts: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut functions: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for (&(place, address), &instructions) in counts {
+        let (part, function) = match place {
+            Place::Program => ("program", ""),
+            Place::Hypervisor => ("hypervisor", ""),
+            Place::Client => client.find(address, &parts::CLIENT),
+            Place::Server => server.find(address, &parts::SERVER),
+        };
+        *parts.entry(part).or_default() += instructions;
+        *functions.entry((part, function)).or_default() += instructions;
+    }
+    let each = |instructions: u64| instructions.div_ceil(operations);
+    let mut text = format!("| part of `{}` | instructions per operation |\n|---|--:|\n", entry.case);
+    for (part, &instructions) in &parts {
+        let _ = writeln!(text, "| {part} | {} |", each(instructions));
+    }
+    let _ = writeln!(text, "| all, {operations} operations | {} |", each(parts.values().sum()));
+    let mut functions: Vec<_> = functions.into_iter().collect();
+    functions.sort_by_key(|&(_, instructions)| std::cmp::Reverse(instructions));
+    for ((part, function), instructions) in functions.into_iter().take(options.functions) {
+        let _ = writeln!(text, "{:8} {part}: {function}", each(instructions));
+    }
+    text
+}
