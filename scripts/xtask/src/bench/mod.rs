@@ -312,6 +312,9 @@ fn command(options: &Options) -> String {
     let mut words = vec!["scripts/bench-compare.sh".to_owned()];
     words.extend(program_arguments(options, None).into_iter().filter(|word| word != "all"));
     words.retain(|word| word != "--only" || !options.only.is_empty());
+    if options.set == Set::Short {
+        words.retain(|word| word != "--set" && word != "short");
+    }
     if !options.read.is_empty() {
         words = vec!["scripts/bench-compare.sh --read LOG".to_owned()];
     }
