@@ -86,11 +86,14 @@ static void set_times(struct inode *inode, const struct fuse_setattr_in *in)
 	mark_inode_dirty(inode);
 }
 
-static void to_iattr(const struct fuse_setattr_in *in, struct iattr *attr)
+static void to_iattr(const struct fuse_setattr_in *in,
+		     const struct inode *inode, struct iattr *attr)
 {
 	if (in->valid & FATTR_MODE) {
 		attr->ia_valid |= ATTR_MODE;
-		attr->ia_mode = in->mode;
+		/* notify_change() would change the type as well. */
+		attr->ia_mode = (in->mode & S_IALLUGO) |
+				(inode->i_mode & ~S_IALLUGO);
 	}
 	if (in->valid & FATTR_UID) {
 		attr->ia_valid |= ATTR_UID;
@@ -142,7 +145,7 @@ int operate_setattr(struct request *request)
 	if ((in->valid & FATTR_SIZE) &&
 	    (!S_ISREG(inode->i_mode) || (s64)in->size < 0))
 		return -EINVAL;
-	to_iattr(in, &attr);
+	to_iattr(in, inode, &attr);
 	if (((attr.ia_valid & ATTR_UID) && !uid_valid(attr.ia_uid)) ||
 	    ((attr.ia_valid & ATTR_GID) && !gid_valid(attr.ia_gid)))
 		return -EINVAL;

@@ -21,6 +21,8 @@ mod worker {
 
     /// Pause between two rounds.
     const PAUSE_NS: u64 = 2_000_000;
+    /// Selectors of the vCPUs' own.
+    const PLACE: u64 = 240;
     /// Words that nobody else may change.
     const KEPT: usize = 2048;
     /// Failed checks of which the text is printed.
@@ -87,13 +89,14 @@ mod worker {
         equal(kept.map_or(0, |word| word.load(SeqCst)), pattern(place), "memory")?;
         let event = works(calls::event_create(Selector(SELECTOR_VCPU_BASE + index), BIT), "event_create")?;
         works(calls::event_signal(event), "event_signal")?;
-        let copy = works(calls::capability_copy(event, SELF, 0, RIGHT_COPY, 0), "capability_copy")?;
+        // A place of this vCPU's own: the other ones of this partition take whatever is free.
+        let copy = works(calls::capability_copy(event, SELF, PLACE + index, RIGHT_COPY, 0), "capability_copy")?;
         let (kind, rights, _) = works(calls::capability_identify(copy), "identify")?;
         equal(kind, Kind::Event as u64, "kind")?;
         equal(rights, RIGHT_COPY, "rights")?;
         refused(calls::event_signal(copy), Status::NoRight, "a signal without the right")?;
         equal(works(calls::capability_destroy(event), "destroy")?, 2, "number removed")?;
-        refused(calls::event_signal(event), Status::BadSelector, "a destroyed event")?;
+        refused(calls::event_signal(copy), Status::BadSelector, "a destroyed event")?;
         ensure(Events::of_vcpu(index).take_bit(BIT), "the bit is not set", BIT)
     }
 

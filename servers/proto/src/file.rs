@@ -5,7 +5,7 @@
 //! compares. Both ends are Linux today; this is for a server or a fuzzer in Rust.
 
 /// Revision of the layout; the client writes it into the header.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Requests that can be in flight on one connection.
 pub const SLOTS: usize = 64;
 /// Bytes of a slot.
@@ -32,6 +32,14 @@ pub const DATA_IN: u16 = 1;
 pub const DATA_OUT: u16 = 2;
 /// In `flags2` of INIT: the client goes on with what it knows from a server that died.
 pub const INIT_RESUME: u32 = 0x8000_0000;
+/// Word with the node of a forget that goes along; the next one has its lookups.
+pub const FORGET_WORD: usize = 3;
+/// In `write_flags` of WRITE: FSYNC of the file once all is written.
+pub const WRITE_FSYNC: u32 = 0x8000_0000;
+/// In `write_flags` of WRITE: FDATASYNC likewise.
+pub const WRITE_DATASYNC: u32 = 0x4000_0000;
+/// In `read_flags` of READDIR: no entry crosses a page of the answer.
+pub const LIST_PAGES: u32 = 0x8000_0000;
 /// In a segment's page: of the control area, not of the pool.
 pub const SEGMENT_CONTROL: u32 = 0x8000_0000;
 
@@ -157,6 +165,7 @@ mod tests {
             ("PAGE", PAGE),
             ("PAGES_MAX", PAGES_MAX),
             ("RING", RING),
+            ("FORGET_WORD", FORGET_WORD),
         ] {
             assert_eq!(define(name), std::format!("{value}"), "{name}");
         }
@@ -164,6 +173,9 @@ mod tests {
         assert_eq!(define("DATA_OUT"), std::format!("{DATA_OUT:#x}"));
         assert_eq!(define("SEGMENT_CONTROL"), std::format!("{SEGMENT_CONTROL:#x}u"));
         assert_eq!(define("INIT_RESUME"), std::format!("{INIT_RESUME:#x}u"));
+        assert_eq!(define("WRITE_FSYNC"), std::format!("{WRITE_FSYNC:#x}u"));
+        assert_eq!(define("WRITE_DATASYNC"), std::format!("{WRITE_DATASYNC:#x}u"));
+        assert_eq!(define("LIST_PAGES"), std::format!("{LIST_PAGES:#x}u"));
         assert_eq!(define("SLOTS_OFFSET"), "SAWMILL_FILE_PAGE");
         assert_eq!(define("CONTROL_MIN"), "(SAWMILL_FILE_BOUNCE_OFFSET + 32 * SAWMILL_FILE_PAGE)");
     }
