@@ -41,6 +41,9 @@ pub struct Options {
 /// # Errors
 /// The system did not run, or the program did not mark what is to be counted.
 pub fn run(options: &Options) -> Result<()> {
+    // First: what is built now is what runs.
+    let client = Symbols::read(&linux::build("app")?, "app")?;
+    let server = Symbols::read(&linux::build("ext2")?, "ext2")?;
     let scratch = paths::Scratch::new("profile")?;
     let image = program::make_image(&program::compile(scratch.path())?, scratch.path())?;
     let record = options.keep.clone().unwrap_or_else(|| scratch.join("instructions"));
@@ -60,8 +63,6 @@ pub fn run(options: &Options) -> Result<()> {
     if ran.is_empty() || ran.len() != sections.len() {
         bail!("{} cases ran, {} were recorded; {}", ran.len(), sections.len(), said.incomplete.unwrap_or_default());
     }
-    let client = Symbols::read(&linux::build("app")?, "app")?;
-    let server = Symbols::read(&linux::build("ext2")?, "ext2")?;
     for (entry, counts) in ran.into_iter().zip(&sections) {
         println!("{}", render(options, entry, counts, &client, &server));
     }
