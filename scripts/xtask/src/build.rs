@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The Rust parts that run on the machine: the hypervisor and flat partition images.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -17,8 +17,10 @@ const TARGET: &str = "x86_64-unknown-none";
 /// # Errors
 /// It does not build; the compiler's own words are on standard error.
 pub fn hypervisor(features: &[&str]) -> Result<PathBuf> {
-    cargo("sawmill-image", features)?;
-    Ok(binary("sawmill-image"))
+    // Variants lie apart, so that nobody boots the one that somebody else has just built.
+    let directory = paths::target().join(features.join("-"));
+    cargo("sawmill-image", features, &directory)?;
+    Ok(binary("sawmill-image", &directory))
 }
 
 /// Builds the binary `bin` of `package` and returns it as a flat image.
@@ -26,8 +28,8 @@ pub fn hypervisor(features: &[&str]) -> Result<PathBuf> {
 /// # Errors
 /// As [`hypervisor`]; or the file is no ELF file with anything to load.
 pub fn flat(package: &str, bin: &str) -> Result<Vec<u8>> {
-    cargo(package, &[])?;
-    let path = binary(bin);
+    cargo(package, &[], &paths::target())?;
+    let path = binary(bin, &paths::target());
     let file = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     flatten(&file).with_context(|| format!("cannot flatten {}", path.display()))
 }
@@ -51,11 +53,11 @@ fn flatten(file: &[u8]) -> Result<Vec<u8>> {
     Ok(flat)
 }
 
-fn cargo(package: &str, features: &[&str]) -> Result<()> {
+fn cargo(package: &str, features: &[&str], directory: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(paths::repository()).args(["build", "--quiet", "--release", "--target", TARGET]);
-    command.args(["--package", package]).stdin(Stdio::null()).stdout(Stdio::null());
+    command.args(["--package", package]).arg("--target-dir").arg(directory).stdin(Stdio::null()).stdout(Stdio::null());
     if !features.is_empty() {
         command.arg("--features").arg(features.join(","));
     }
@@ -68,6 +70,6 @@ fn cargo(package: &str, features: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn binary(name: &str) -> PathBuf {
-    paths::target().join(TARGET).join("release").join(name)
+fn binary(name: &str, directory: &Path) -> PathBuf {
+    directory.join(TARGET).join("release").join(name)
 }

@@ -6,6 +6,7 @@
 mod boots;
 mod compare;
 mod conformance;
+mod epitaph;
 mod files;
 pub mod measure;
 mod net;
@@ -30,8 +31,29 @@ use support::Bench;
 /// Machines that boot at the same time.
 const MACHINES: usize = 2;
 
+/// What came of a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    /// Counted as neither.
+    Skipped,
+}
+
+/// Why a test cannot be run here, as its error.
+#[derive(Debug)]
+pub struct Skipped(&'static str);
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Skipped {}
+
 /// How the names of tests begin that boot no Linux.
-const WITHOUT_LINUX: [&str; 2] = ["refusal-", "conformance-"];
+const WITHOUT_LINUX: [&str; 3] = ["refusal-", "conformance-", "epitaph"];
 
 /// One test.
 pub struct Case {
@@ -66,6 +88,7 @@ pub fn run(options: &Options) -> Result<bool> {
     let machines = [
         refusals::CASES,
         release_image::CASES,
+        epitaph::CASES,
         conformance::CASES,
         boots::CASES,
         restart::CASES,
@@ -113,32 +136,36 @@ fn prepare_and_boot(cases: &[&Case]) -> Result<(usize, usize)> {
 /// Runs `cases` with `workers` at a time; returns how many passed and failed.
 fn all(cases: &[&Case], workers: usize) -> Result<(usize, usize)> {
     let queue: Mutex<VecDeque<&Case>> = Mutex::new(cases.iter().copied().collect());
-    let failed = Mutex::new(0);
+    let verdicts = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(case) = queue.lock().ok().and_then(|mut queue| queue.pop_front()) {
-                    if !one(case)
-                        && let Ok(mut failed) = failed.lock()
-                    {
-                        *failed += 1;
+                    let verdict = one(case);
+                    if let Ok(mut verdicts) = verdicts.lock() {
+                        verdicts.push(verdict);
                     }
                 }
             });
         }
     });
-    let failed = failed.into_inner().unwrap_or(cases.len());
-    Ok((cases.len() - failed, failed))
+    let verdicts = verdicts.into_inner().unwrap_or_default();
+    let count = |wanted| verdicts.iter().filter(|verdict| **verdict == wanted).count();
+    Ok((count(Verdict::Passed), cases.len() - count(Verdict::Passed) - count(Verdict::Skipped)))
 }
 
-fn one(case: &Case) -> bool {
+fn one(case: &Case) -> Verdict {
     let started = Instant::now();
     let result = Bench::new(case.name, Duration::from_secs(case.limit_s)).and_then(|bench| (case.run)(&bench));
     let seconds = started.elapsed().as_secs_f64();
     match &result {
-        Ok(()) => println!("ok {} ({seconds:.1} s)", case.name),
         // One piece, so that parallel tests do not mix.
+        Ok(()) => println!("ok {} ({seconds:.1} s)", case.name),
+        Err(error) if error.is::<Skipped>() => {
+            println!("SKIPPED {}: {error:#}", case.name);
+            return Verdict::Skipped;
+        }
         Err(error) => println!("FAILED {} ({seconds:.1} s): {error:#}", case.name),
     }
-    result.is_ok()
+    if result.is_ok() { Verdict::Passed } else { Verdict::Failed }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests of what is refused: machines without VT-x, wrong descriptions, wrong options, missing files.
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -44,24 +45,9 @@ fn refusal_uefi(_: &Bench) -> Result<()> {
 fn refusal(start: Start, firmware: Firmware) -> Result<()> {
     let scratch = Scratch::new("refusal")?;
     let iso = scratch.join("boot.iso");
-    let entry = Entry {
-        title: "SawMill".to_owned(),
-        protocol: Protocol::Multiboot2,
-        kernel: build::hypervisor(&[])?,
-        command_line: "console=plain".to_owned(),
-        modules: vec![Module { name: "root".to_owned(), content: Content::Bytes(vec![0; 4096]) }],
-    };
-    image::write(&[entry], Menu::default(), firmware, &iso)?;
+    write_image(&[], "console=plain", firmware, &iso)?;
     let ports = Ports::open(1)?;
-    let hardware = Hardware {
-        cpus: 1,
-        memory_mib: 512,
-        cpu_model: CPU_MODEL.to_owned(),
-        network: Network::None,
-        forwards: Vec::new(),
-        has_marks: false,
-    };
-    let mut command = qemu::command(&hardware, (Accelerator::Emulation, start), &iso, None, &ports, &scratch)?;
+    let mut command = qemu::command(&hardware(), (Accelerator::Emulation, start), &iso, None, &ports, &scratch)?;
     if start == Start::Uefi {
         screen::attach(&mut command);
     }
@@ -90,6 +76,23 @@ fn refusal(start: Start, firmware: Firmware) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Writes an image with the hypervisor, and no root that could run.
+pub fn write_image(features: &[&str], command_line: &str, firmware: Firmware, iso: &Path) -> Result<()> {
+    let entry = Entry {
+        title: "SawMill".to_owned(),
+        protocol: Protocol::Multiboot2,
+        kernel: build::hypervisor(features)?,
+        command_line: command_line.to_owned(),
+        modules: vec![Module { name: "root".to_owned(), content: Content::Bytes(vec![0; 4096]) }],
+    };
+    image::write(&[entry], Menu::default(), firmware, iso)
+}
+
+/// A small machine.
+pub fn hardware() -> Hardware {
+    Hardware { cpus: 1, memory_mib: 512, cpu_model: CPU_MODEL.to_owned(), network: Network::None, forwards: Vec::new() }
 }
 
 /// Collects what the serial port says until `is_enough` or the time is up.

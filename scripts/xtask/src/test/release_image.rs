@@ -6,12 +6,11 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use super::Case;
-use super::refusals::listen;
+use super::refusals::{hardware, listen};
 use super::support::Bench;
 use crate::paths::Scratch;
 use crate::run::bochs;
 use crate::run::emulator::{Emulator, Ports, Words};
-use crate::run::options::{CPU_MODEL, Hardware, Network};
 
 /// What the shell of the busybox image shows.
 const PROMPT: &str = "root@sawmill";
@@ -26,15 +25,7 @@ fn image(bench: &Bench) -> Result<()> {
     bench.xtask(&["image", "--out", &iso.display().to_string()], &[])?.expect_status(0)?;
     let scratch = Scratch::new("image")?;
     let ports = Ports::open(1)?;
-    let hardware = Hardware {
-        cpus: 1,
-        memory_mib: 512,
-        cpu_model: CPU_MODEL.to_owned(),
-        network: Network::None,
-        forwards: Vec::new(),
-        has_marks: false,
-    };
-    let command = bochs::command(&hardware, &iso, None, &ports, &scratch)?;
+    let command = bochs::command(&hardware(), &iso, None, &ports, &scratch)?;
     let (sender, events) = std::sync::mpsc::channel();
     let mut emulator = Emulator::start(command, Words::Own, &ports, &scratch.join("out"), &sender)?;
     let said = listen(&events, PROMPT_LIMIT, |said| said.contains(PROMPT))?;

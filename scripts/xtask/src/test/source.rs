@@ -5,9 +5,9 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::Case;
 use super::measure;
 use super::support::Bench;
+use super::{Case, Skipped};
 use crate::generate;
 
 /// Lines that no file may exceed.
@@ -24,6 +24,7 @@ pub const CASES: &[Case] = &[
     Case { name: "source-lints", limit_s: 900, run: lints },
     Case { name: "source-lints-machine", limit_s: 900, run: lints_machine },
     Case { name: "unit", limit_s: 1200, run: unit },
+    Case { name: "miri", limit_s: 3600, run: miri },
 ];
 
 fn cargo(bench: &Bench, arguments: &[&str]) -> Result<()> {
@@ -70,6 +71,29 @@ fn lints_machine(bench: &Bench) -> Result<()> {
     }
     arguments.extend(["--", "--deny", "warnings"]);
     cargo(bench, &arguments)
+}
+
+/// Looks for undefined behaviour in the crates without hardware, where the toolchain can (a nightly one).
+fn miri(bench: &Bench) -> Result<()> {
+    let has_miri = Command::new("cargo").args(["miri", "--version"]).output().is_ok_and(|it| it.status.success());
+    if !has_miri {
+        bail!(Skipped("this toolchain has no `cargo miri` (it is a nightly component)"));
+    }
+    let mut command = Command::new("cargo");
+    command.args([
+        "miri",
+        "test",
+        "--package",
+        "sawmill-abi",
+        "--package",
+        "sawmill-logic",
+        "--package",
+        "sawmill-proto",
+    ]);
+    // Tests that draw cases read the clock and a file of past failures.
+    command.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "4");
+    bench.run(&mut command, &[])?.expect_status(0)?;
+    Ok(())
 }
 
 fn unit(bench: &Bench) -> Result<()> {
