@@ -64,13 +64,15 @@ impl<P: Platform> State<P> {
 
     fn remove_tree(&mut self, at: Position) -> u64 {
         let mut removed = 0;
+        // Each step goes on where the last one was: a long chain is walked down once.
+        let mut from = at;
         while self.capabilities.get(at).is_some() {
-            let leaf = self.capabilities.first_leaf(at);
-            let is_original = self.capabilities.is_original(leaf);
-            let Some(capability) = self.capabilities.remove_leaf(leaf) else { break };
+            let leaf = self.capabilities.first_leaf(from);
+            let Some((capability, parent)) = self.capabilities.remove_leaf(leaf) else { break };
             removed += 1;
             self.begin_epoch();
-            self.forget(capability.object, leaf, is_original);
+            self.forget(capability.object, leaf, parent.is_none());
+            from = parent.unwrap_or(at);
         }
         removed
     }

@@ -110,11 +110,6 @@ impl<O: Copy, const T: usize, const S: usize> CapabilitySpace<O, T, S> {
         Ok(())
     }
 
-    /// Whether the capability was not derived from another.
-    pub fn is_original(&self, at: Position) -> bool {
-        self.slot(at).is_some_and(|slot| slot.capability.is_some() && slot.parent.is_none())
-    }
-
     /// Follows first children down to a capability from which nothing is derived.
     pub fn first_leaf(&self, from: Position) -> Position {
         let mut at = from;
@@ -126,8 +121,9 @@ impl<O: Copy, const T: usize, const S: usize> CapabilitySpace<O, T, S> {
 
     /// Removes a capability from which nothing is derived.
     ///
-    /// Returns none (and changes nothing) if there is no capability or something is derived from it.
-    pub fn remove_leaf(&mut self, at: Position) -> Option<Capability<O>> {
+    /// Returns it with the position of what it was derived from; none (and changes nothing) if there is no capability
+    /// or something is derived from it.
+    pub fn remove_leaf(&mut self, at: Position) -> Option<(Capability<O>, Option<Position>)> {
         let slot = self.slot_mut(at)?;
         if slot.first_child.is_some() {
             return None;
@@ -149,7 +145,7 @@ impl<O: Copy, const T: usize, const S: usize> CapabilitySpace<O, T, S> {
                 }
             }
         }
-        Some(capability)
+        Some((capability, parent))
     }
 
     /// Finds the first slot of a table that holds a capability.
@@ -177,10 +173,10 @@ mod tests {
     }
 
     fn revoke(space: &mut Space, at: Position) -> Vec<Position> {
-        let mut removed = Vec::new();
+        let (mut removed, mut from) = (Vec::new(), at);
         while space.get(at).is_some() {
-            let leaf = space.first_leaf(at);
-            space.remove_leaf(leaf).unwrap();
+            let leaf = space.first_leaf(from);
+            from = space.remove_leaf(leaf).unwrap().1.unwrap_or(at);
             removed.push(leaf);
         }
         removed
@@ -222,7 +218,7 @@ mod tests {
                 for number in 0..24 {
                     let at = position(number);
                     prop_assert_eq!(space.get(at).is_some(), model.contains_key(&at));
-                    prop_assert_eq!(space.is_original(at), model.get(&at) == Some(&None));
+                    prop_assert_eq!(space.slot(at).unwrap().parent, model.get(&at).copied().flatten());
                 }
             }
         }
