@@ -2,8 +2,7 @@
 //! Debug registers: accesses exit, values are the vCPU's own.
 //!
 //! DR7 is guest state in the VMCS. DR0 to DR3 are loaded when DR7 enables one
-//! of them. DR6 stays in the processor: only a debug exception writes it, and
-//! its handler reads it at once.
+//! of them, and DR6 is exchanged with them: only a debug exception writes it.
 
 use core::arch::asm;
 use core::sync::atomic::Ordering;
@@ -27,6 +26,12 @@ pub fn load(state: &State) {
         asm!("mov dr0, {}", "mov dr1, {}", "mov dr2, {}", "mov dr3, {}", in(reg) dr0, in(reg) dr1, in(reg) dr2,
             in(reg) dr3, options(nomem, nostack, preserves_flags));
     }
+}
+
+/// Puts DR6 away for one vCPU and brings it back for another; both sets of values are the guests' own.
+pub fn exchange_status(old: &State, new: &State) {
+    old.debug_status.store(read_dr6(), Ordering::Relaxed);
+    write_dr6(new.debug_status.load(Ordering::Relaxed) & DR6_WRITABLE | DR6_FIXED);
 }
 
 /// Carries out the MOV from or to a debug register that exited.

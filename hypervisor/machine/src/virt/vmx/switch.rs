@@ -24,6 +24,8 @@ pub struct State {
     packed: AtomicU64,
     /// DR0 to DR3.
     pub debug: [AtomicU64; 4],
+    /// DR6, while another vCPU debugs.
+    pub debug_status: AtomicU64,
     /// Values of `system_calls::MSRS`.
     pub system_call_msrs: [AtomicU64; 4],
     /// EFER.SCE as the guest set it.
@@ -32,8 +34,9 @@ pub struct State {
     pub tag: AtomicU64,
 }
 
-/// Bit of `packed`: DR7 enables a breakpoint, so DR0 to DR3 matter.
-const DEBUGGING: u64 = 1 << 31;
+/// Bits of `packed` for the tag of a vCPU in whose DR7 a breakpoint is enabled, so that DR0 to DR3 and DR6 matter: no
+/// two that debug are equal.
+const DEBUGGING: u64 = 0xffff << 16;
 const XCR0: u64 = 0xffff;
 const TSC_AUX_SHIFT: u32 = 32;
 
@@ -60,7 +63,8 @@ impl State {
 
     /// Says whether DR0 to DR3 matter.
     pub fn set_debugging(&self, is_debugging: bool) {
-        self.replace(DEBUGGING, if is_debugging { DEBUGGING } else { 0 });
+        let tag = self.tag.load(Ordering::Relaxed);
+        self.replace(DEBUGGING, if is_debugging { tag << 16 & DEBUGGING } else { 0 });
     }
 
     fn replace(&self, mask: u64, value: u64) {
@@ -120,18 +124,19 @@ pub fn switch(cpu: &Cpu, new: &'static State) {
         msr::set_cr2(wanted);
     }
     if new.packed.load(Ordering::Relaxed) != old.packed.load(Ordering::Relaxed) {
-        load_packed(new);
+        load_packed(old, new);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn load_packed(new: &State) {
+fn load_packed(old: &State, new: &State) {
     extended_state::set_xcr0(new.xcr0());
     if has_tsc_aux() {
         msr::write(IA32_TSC_AUX, new.tsc_aux());
     }
-    if new.packed.load(Ordering::Relaxed) & DEBUGGING != 0 {
+    if (old.packed.load(Ordering::Relaxed) | new.packed.load(Ordering::Relaxed)) & DEBUGGING != 0 {
+        debug_registers::exchange_status(old, new);
         debug_registers::load(new);
     }
 }
