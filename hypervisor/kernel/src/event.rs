@@ -9,11 +9,10 @@ use crate::hypercall::{Answer, Arguments};
 use crate::state::{Decoded, State};
 use crate::vcpu::{Activity, Outcome, Vcpu, attention};
 use crate::{lookup::Caller, partition::Partition};
-use sawmill_abi::event::{EVENT_COUNT, EVENT_PAGE_LOOKING, EVENT_PAGE_UPCALL_PENDING, EVENT_PORTAL, EVENT_WORDS};
+use sawmill_abi::event::{EVENT_COUNT, EVENT_PORTAL};
 use sawmill_abi::object::{RIGHT_EVENT_SIGNAL, RIGHT_PARTITION_SIGNAL, RIGHT_VCPU_CONTROL};
 use sawmill_abi::{status::Status, trace::TraceKind};
-use sawmill_logic::arena::Ref;
-use sawmill_logic::platform::{Hpa, Platform};
+use sawmill_logic::{arena::Ref, event_page, platform::Platform};
 
 /// One bit of one vCPU.
 pub(crate) struct Event {
@@ -76,11 +75,8 @@ impl<P: Platform> State<P> {
         self.settle_for(reference);
         let Some(vcpu) = self.vcpus.get_mut(reference) else { return };
         let Some(page) = vcpu.event_page else { return };
-        platform.fetch_or_u64(Hpa(page.0 + bit / 64 * 8), 1 << (bit % 64));
         vcpu.may_have_events = true;
-        let was_pending = platform.swap_u64(Hpa(page.0 + EVENT_PAGE_UPCALL_PENDING), 1) != 0;
-        let is_looking = platform.read_u64(Hpa(page.0 + EVENT_PAGE_LOOKING)) != 0;
-        let needs_upcall = !was_pending && !is_looking;
+        let needs_upcall = event_page::post(platform, page, bit);
         if needs_upcall {
             vcpu.attention |= attention::UPCALL;
         }
@@ -104,12 +100,8 @@ impl<P: Platform> State<P> {
         let platform = self.platform;
         let Some(vcpu) = self.vcpus.get_mut(reference) else { return false };
         let (true, Some(page)) = (vcpu.may_have_events, vcpu.event_page) else { return false };
-        let mut words = [0; EVENT_WORDS];
-        for (index, word) in words.iter_mut().enumerate() {
-            *word = platform.read_u64(Hpa(page.0 + index as u64 * 8));
-        }
-        let all = words.iter().fold(0, |all, word| all | word);
-        if all == 0 {
+        let mut words = event_page::pending(platform, page);
+        if words.iter().all(|word| *word == 0) {
             // Whatever was announced has been taken: no upcall is owed any more.
             vcpu.may_have_events = false;
             vcpu.attention &= !attention::UPCALL;
@@ -122,8 +114,6 @@ impl<P: Platform> State<P> {
 
     /// Whether the upcall that was arranged is still wanted.
     pub(crate) fn wants_upcall(&self, vcpu: &Vcpu) -> bool {
-        let Some(page) = vcpu.event_page else { return false };
-        self.platform.read_u64(Hpa(page.0 + EVENT_PAGE_UPCALL_PENDING)) != 0
-            && self.platform.read_u64(Hpa(page.0 + EVENT_PAGE_LOOKING)) == 0
+        vcpu.event_page.is_some_and(|page| event_page::wants_upcall(self.platform, page))
     }
 }

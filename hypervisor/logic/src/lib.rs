@@ -13,6 +13,7 @@ pub mod capability;
 pub mod console;
 pub mod cpuid;
 pub mod ept;
+pub mod event_page;
 pub mod extents;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
