@@ -53,7 +53,7 @@ impl std::fmt::Display for Skipped {
 impl std::error::Error for Skipped {}
 
 /// How the names of tests begin that boot no Linux.
-const WITHOUT_LINUX: [&str; 3] = ["refusal-", "conformance-", "epitaph"];
+const WITHOUT_LINUX: [&str; 4] = ["refusal-", "conformance-", "fuzz-", "epitaph"];
 
 /// One test.
 pub struct Case {
