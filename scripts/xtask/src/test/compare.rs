@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::Case;
 use super::measure;
-use super::refusals::listen;
+use super::refusals::{hardware, listen};
 use super::support::Bench;
 use crate::paths::Scratch;
 use crate::run::emulator::{Emulator, Ports, Words};
-use crate::run::options::{CPU_MODEL, Hardware, Network};
+use crate::run::options::Hardware;
 use crate::run::qemu::{self, Accelerator, Start};
 use crate::run::{bochs, session};
 
@@ -85,13 +85,7 @@ fn menu(bench: &Bench) -> Result<()> {
 fn serial_log(iso: &Path, needs_vtx: bool) -> Result<String> {
     let scratch = Scratch::new("menu")?;
     let ports = Ports::open(1)?;
-    let hardware = Hardware {
-        cpus: 1,
-        memory_mib: 640,
-        cpu_model: CPU_MODEL.to_owned(),
-        network: Network::None,
-        forwards: Vec::new(),
-    };
+    let hardware = Hardware { memory_mib: 640, ..hardware() };
     let command = match needs_vtx {
         true => bochs::command(&hardware, iso, None, &ports, &scratch)?,
         false => qemu::command(&hardware, (Accelerator::Emulation, Start::Bios), iso, None, &ports, &scratch)?,

@@ -92,7 +92,14 @@ pub fn write_image(features: &[&str], command_line: &str, firmware: Firmware, is
 
 /// A small machine.
 pub fn hardware() -> Hardware {
-    Hardware { cpus: 1, memory_mib: 512, cpu_model: CPU_MODEL.to_owned(), network: Network::None, forwards: Vec::new() }
+    Hardware {
+        cpus: 1,
+        memory_mib: 512,
+        cpu_model: CPU_MODEL.to_owned(),
+        network: Network::None,
+        forwards: Vec::new(),
+        has_marks: false,
+    }
 }
 
 /// Collects what the serial port says until `is_enough` or the time is up.
