@@ -44,16 +44,16 @@ const BOOT_LIMIT_S: f64 = 5.0;
 
 /// The tests of the default set.
 pub const CASES: &[Case] = &[
-    Case { name: "net-programs", limit_s: 400, run: programs },
-    Case { name: "net-link", limit_s: 300, run: link },
-    Case { name: "net-none", limit_s: 180, run: none },
-    Case { name: "net-sockets-1-cpu", limit_s: 400, run: sockets_1_cpu },
-    Case { name: "net-sockets-2-cpus", limit_s: 500, run: sockets_2_cpus },
-    Case { name: "net-debian-python", limit_s: 500, run: python },
-    Case { name: "net-server-killed", limit_s: 300, run: server_killed },
-    Case { name: "net-two-clients", limit_s: 300, run: two_clients },
-    Case { name: "net-hostile-wire", limit_s: 300, run: hostile_wire },
-    Case { name: "net-hostile-client", limit_s: 400, run: hostile_client },
+    Case { name: "net-programs", limit_s: 600, run: programs },
+    Case { name: "net-link", limit_s: 600, run: link },
+    Case { name: "net-none", limit_s: 240, run: none },
+    Case { name: "net-sockets-1-cpu", limit_s: 600, run: sockets_1_cpu },
+    Case { name: "net-sockets-2-cpus", limit_s: 600, run: sockets_2_cpus },
+    Case { name: "net-debian-python", limit_s: 600, run: python },
+    Case { name: "net-server-killed", limit_s: 600, run: server_killed },
+    Case { name: "net-two-clients", limit_s: 600, run: two_clients },
+    Case { name: "net-hostile-wire", limit_s: 600, run: hostile_wire },
+    Case { name: "net-hostile-client", limit_s: 600, run: hostile_client },
 ];
 
 /// Compiles the program of `check/`.
@@ -71,7 +71,7 @@ fn programs(bench: &Bench) -> Result<()> {
     let http = peer::serve_http()?.to_string();
     let (port, data) = (peer::free_port()?, peer::bytes(FORWARDED));
     let request = data.clone();
-    let guest = std::thread::spawn(move || peer::ask_guest(port, &request, Duration::from_secs(380)));
+    let guest = std::thread::spawn(move || peer::ask_guest(port, &request, Duration::from_secs(580)));
     let forward = format!("{port}:7000");
     let ended = bench.boot(&["--forward", &forward], &["sh", "-c", PROGRAMS, "programs", &http], &[])?;
     ended.expect_status(0)?;
@@ -209,7 +209,7 @@ fn with_second(bench: &Bench, words: &str) -> Result<String> {
 fn two_clients(bench: &Bench) -> Result<()> {
     let disk = image(bench, &[&check(bench)?])?.display().to_string();
     let system = with_second(bench, "neighbour")?;
-    let options = ["--system", &system, "--disk", &disk, "--hypervisor-options", "kill=second@9000"];
+    let options = ["--system", &system, "--disk", &disk, "--hypervisor-options", "kill=second@6000"];
     let ended = bench.boot(&options, &["/bin/check", "neighbour"], &[])?;
     ended.expect_status(0)?.expect_in_output("met\n")?.expect_in_output("sockets are left")?;
     Ok(())
