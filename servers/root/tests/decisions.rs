@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sawmill_abi::machine::{Module, RootInfo};
 use sawmill_config::Overrides;
-use sawmill_proto::system::{Restart, System};
+use sawmill_proto::system::{Restart, SYSTEM_VERSION, System};
 use sawmill_root::policy::{Action, decide};
 use sawmill_root::reason::End;
 use sawmill_root::{aperture, description, linux_elf, names};
@@ -35,7 +35,10 @@ fn root_info(modules: &[&str], free_mib: u64) -> RootInfo {
     info
 }
 
-const ALL: [&str; 3] = ["vmlinux-ext2", "vmlinux-app", "initrd-app"];
+const ALL: [&str; 4] = ["vmlinux-ext2", "vmlinux-ip", "vmlinux-app", "initrd-app"];
+/// Places in the default system.
+const EXT2: usize = 0;
+const APP: usize = 2;
 
 #[test]
 fn description_survives_the_way_to_root() {
@@ -46,9 +49,10 @@ fn description_survives_the_way_to_root() {
     let mut other = default_system();
     other.version += 1;
     let bytes = postcard::to_slice(&other, &mut [0; 16384]).unwrap().to_vec();
+    let (found, wanted) = (other.version, SYSTEM_VERSION);
     assert_eq!(
         description::decode(&bytes).unwrap_err().text(),
-        "module `system` has version 4, this root reads version 3"
+        format!("module `system` has version {found}, this root reads version {wanted}")
     );
 }
 
@@ -57,8 +61,8 @@ fn machine_is_checked() {
     let system = default_system();
     assert_eq!(description::check(&system, &root_info(&ALL, 512)), Ok(()));
     let text = |system: &System, info: &RootInfo| description::check(system, info).unwrap_err().text().to_owned();
-    assert_eq!(text(&system, &root_info(&ALL, 256)), "the system needs 313 MiB, this machine has 256 MiB free");
-    assert_eq!(text(&system, &root_info(&ALL[..2], 512)), "partition app: there is no boot module `initrd-app`");
+    assert_eq!(text(&system, &root_info(&ALL, 256)), "the system needs 361 MiB, this machine has 256 MiB free");
+    assert_eq!(text(&system, &root_info(&ALL[..3], 512)), "partition app: there is no boot module `initrd-app`");
     let mut wrong = system.clone();
     wrong.connections[0].server = 7;
     assert_eq!(text(&wrong, &root_info(&ALL, 512)), "connection root-fs: its ends are not two partitions");
@@ -70,7 +74,7 @@ fn machine_is_checked() {
 #[test]
 fn apertures_do_not_overlap() {
     let system = default_system();
-    for partition in 0..2 {
+    for partition in [EXT2, APP] {
         let plan = aperture::plan(&system, partition);
         let place = plan.connections[0];
         assert!(place.control_gpa >= 1 << 32);
@@ -83,7 +87,7 @@ fn apertures_do_not_overlap() {
 #[test]
 fn restart_policy() {
     let system = default_system();
-    let (mut server, app) = (system.partitions[0].clone(), &system.partitions[1]);
+    let (mut server, app) = (system.partitions[EXT2].clone(), &system.partitions[APP]);
     assert_eq!(server.restart, Restart::OnFailure(3));
     assert_eq!(decide(&server, End::Failure, 0, None), Action::StartAgain);
     assert_eq!(decide(&server, End::Failure, 3, None), Action::LeaveDead, "the limit is kept");
