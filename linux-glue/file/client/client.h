@@ -71,6 +71,13 @@ struct sawmill_file_client {
 	unsigned int forget_count;
 	struct delayed_work forget_work;
 
+	/* lease.c: other clients of the same file system. */
+	bool is_shared;			/* stays, until the next mount */
+	u32 recalls_seen, takes_seen;
+	spinlock_t leases_lock;		/* innermost; the next one */
+	struct list_head leases;
+	struct work_struct sharing;
+
 	int init_error;			/* the server's answer to INIT */
 	bool is_mounted;		/* under the mount mutex */
 };
@@ -100,7 +107,49 @@ static inline bool sawmill_file_is_live(const struct sawmill_file_client *client
 }
 void sawmill_file_event(struct sawmill_connection *connection);
 
+#define SAWMILL_FILE_VALID_UNTIL	(get_jiffies_64() + ((u64)HZ << 28))
+
+/* lease.c: what may be cached while there are other clients */
+void sawmill_file_init_leases(struct sawmill_file_client *client);
+void sawmill_file_begin_sharing(struct sawmill_file_client *client,
+				struct super_block *sb);
+void sawmill_file_look_at_header(struct sawmill_file_client *client);
+void sawmill_file_lose_lease(struct inode *inode);
+void sawmill_file_free_lease(struct inode *inode);
+u32 sawmill_file_counter(struct inode *inode);
+bool sawmill_file_is_fresh(struct inode *inode);
+int sawmill_file_refresh(struct inode *inode);
+int sawmill_file_begin_change(struct inode *inode);
+void sawmill_file_end_change(struct inode *inode);
+bool sawmill_file_names_are_fresh(struct inode *directory);
+void sawmill_file_expire_names(struct dentry *parent);
+void sawmill_file_settle_name(struct inode *directory, struct dentry *dentry,
+			      u32 counter);
+static inline bool sawmill_file_is_shared(struct inode *inode)
+{
+	struct sawmill_file_client *client = get_fuse_conn(inode)->iq.priv;
+
+	return READ_ONCE(client->is_shared);
+}
+
+/* Does what the server has asked for by now. */
+void sawmill_file_look_now(struct sawmill_file_client *client);
+
+/* lock.c */
+int sawmill_file_lock(struct file *file, int command, struct file_lock *lock);
+int sawmill_file_flock(struct file *file, int command, struct file_lock *lock);
+void sawmill_file_tell_locks(struct super_block *sb);
+
+/* shared.c: the tables' functions from when there are other clients on */
+void sawmill_file_share_inodes(struct inode_operations *operations);
+void sawmill_file_share_files(struct file_operations *operations);
+void sawmill_file_share_entries(struct dentry_operations *operations);
+void sawmill_file_share_mappings(struct vm_operations_struct *operations);
+void sawmill_file_share_names(struct inode_operations *operations);
+void sawmill_file_share_listings(struct file_operations *operations);
+
 /* recovery.c: carries on with the server's successor. */
+struct super_block *sawmill_file_hold_super(struct sawmill_file_client *client);
 void sawmill_file_recover(struct work_struct *work);
 void sawmill_file_make_dirty_again(struct inode *inode);
 extern struct workqueue_struct *sawmill_file_recovery;
@@ -132,11 +181,12 @@ void sawmill_file_drop_forgets(struct sawmill_file_client *client,
 
 /* Bits of fuse_inode::state, beyond FUSE's own. */
 #define SAWMILL_I_NO_CAPABILITY	30	/* no security.capability */
-#define SAWMILL_I_UNSTABLE	31	/* written back, not yet FSYNCed */
+#define SAWMILL_I_UNSTABLE	31	/* changed there, not yet FSYNCed */
 
 /* inode.c: replaces the operations of a new inode; see fuse_conn::init_inode. */
 void sawmill_file_init_inode(struct inode *inode);
 void sawmill_file_init_super(struct super_block *sb);
+void sawmill_file_share_tables(void);
 void sawmill_file_init_xattrs(struct super_block *sb);
 
 /* attributes.c */
@@ -149,6 +199,7 @@ void sawmill_file_copy_directory_tables(const struct inode *inode);
 void sawmill_file_copy_link_tables(const struct inode *inode);
 void sawmill_file_init_directory(struct inode *inode);
 void sawmill_file_init_link(struct inode *inode);
+void sawmill_file_share_directory_tables(void);
 const struct dentry_operations *
 sawmill_file_dentry_operations(const struct dentry_operations *of_fuse);
 

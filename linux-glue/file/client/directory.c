@@ -39,17 +39,31 @@ void sawmill_file_keep_atime(struct inode *inode)
 
 /* ---- what a change leaves to be fetched ---- */
 
-static u32 begin_change(struct inode *directory)
+struct before {
+	u32 inval_mask;
+	u32 counter;	/* of changes by other clients */
+};
+
+static struct before begin_change(struct inode *directory)
 {
-	return READ_ONCE(get_fuse_inode(directory)->inval_mask);
+	return (struct before){
+		.inval_mask = READ_ONCE(get_fuse_inode(directory)->inval_mask),
+		.counter = sawmill_file_counter(directory),
+	};
 }
 
-static int end_change(struct inode *directory, u32 before, int error)
+static int end_change(struct inode *directory, struct dentry *dentry,
+		      const struct before *before, int error)
 {
-	if (!error)
-		WRITE_ONCE(get_fuse_inode(directory)->inval_mask,
-			   before | DIRECTORY_CHANGED);
-	return error;
+	if (error)
+		return error;
+	WRITE_ONCE(get_fuse_inode(directory)->inval_mask,
+		   before->inval_mask | DIRECTORY_CHANGED);
+	/* Test first: a locked operation is not cheap. */
+	if (!test_bit(SAWMILL_I_UNSTABLE, &get_fuse_inode(directory)->state))
+		set_bit(SAWMILL_I_UNSTABLE, &get_fuse_inode(directory)->state);
+	sawmill_file_settle_name(directory, dentry, before->counter);
+	return 0;
 }
 
 /*
@@ -87,27 +101,35 @@ static struct dentry *look_up(struct inode *directory, struct dentry *dentry,
 	bool is_guessed = (flags & exclusive) == exclusive ||
 			  (flags & (LOOKUP_RENAME_TARGET | LOOKUP_REVAL)) ==
 			  LOOKUP_RENAME_TARGET;
+	struct dentry *found;
+	u32 counter;
 
 	if (is_guessed &&
 	    dentry->d_name.len <= NAME_MAX && !sb_rdonly(directory->i_sb) &&
 	    !inode_permission(&init_user_ns, directory, MAY_WRITE | MAY_EXEC))
 		return NULL;
-	return fuse->lookup(directory, dentry, flags);
+	counter = sawmill_file_counter(directory);
+	found = fuse->lookup(directory, dentry, flags);
+	if (!IS_ERR(found))
+		sawmill_file_settle_name(directory, found ?: dentry, counter);
+	return found;
 }
 
-/* Nobody else changes names: what is cached is so for these, too. */
+/* What is cached holds for these, too; with other clients, see shared.c. */
 static int revalidate(struct dentry *dentry, unsigned int flags)
 {
 	return fuse_entry->d_revalidate(dentry, flags & ~(LOOKUP_EXCL |
 							  LOOKUP_RENAME_TARGET));
 }
 
-/* The name has just gone, and nobody else makes it come back. */
-static void keep_negative(struct dentry *dentry)
+/* The name has just gone, and if it comes back by another client we see it. */
+static void keep_negative(struct inode *directory, struct dentry *dentry,
+			  u32 counter)
 {
 	struct fuse_entry_out entry = { .entry_valid = NEGATIVE_VALID_SECONDS };
 
 	fuse_change_entry_timeout(dentry, &entry);
+	sawmill_file_settle_name(directory, dentry, counter);
 }
 
 /* ---- creation ---- */
@@ -119,7 +141,7 @@ static int atomic_open(struct inode *directory, struct dentry *dentry,
 	bool is_unknown = d_in_lookup(dentry) &&
 			  (flags & exclusive) == exclusive &&
 			  dentry->d_name.len <= NAME_MAX;
-	u32 before = begin_change(directory);
+	struct before before = begin_change(directory);
 	int error;
 
 	/* FUSE looks up what is still in lookup: say that it is not there. */
@@ -129,10 +151,15 @@ static int atomic_open(struct inode *directory, struct dentry *dentry,
 	if (error) {
 		if (is_unknown)
 			d_drop(dentry);
+		/* Another client was faster: that is an open, then. */
+		if (error == -EEXIST && !(flags & O_EXCL)) {
+			d_drop(dentry);
+			error = -ESTALE;
+		}
 		return error;
 	}
 	if (file->f_mode & FMODE_CREATED) {
-		end_change(directory, before, 0);
+		end_change(directory, dentry, &before, 0);
 		if (file->f_mode & FMODE_OPENED)
 			set_bit(SAWMILL_I_NO_CAPABILITY,
 				&get_fuse_inode(file_inode(file))->state);
@@ -143,36 +170,36 @@ static int atomic_open(struct inode *directory, struct dentry *dentry,
 static int create(struct user_namespace *ns, struct inode *directory,
 		  struct dentry *dentry, umode_t mode, bool exclusive)
 {
-	u32 before = begin_change(directory);
+	struct before before = begin_change(directory);
 
-	return end_change(directory, before,
+	return end_change(directory, dentry, &before,
 			  fuse->create(ns, directory, dentry, mode, exclusive));
 }
 
 static int make_node(struct user_namespace *ns, struct inode *directory,
 		     struct dentry *dentry, umode_t mode, dev_t device)
 {
-	u32 before = begin_change(directory);
+	struct before before = begin_change(directory);
 
-	return end_change(directory, before,
+	return end_change(directory, dentry, &before,
 			  fuse->mknod(ns, directory, dentry, mode, device));
 }
 
 static int make_directory(struct user_namespace *ns, struct inode *directory,
 			  struct dentry *dentry, umode_t mode)
 {
-	u32 before = begin_change(directory);
+	struct before before = begin_change(directory);
 
-	return end_change(directory, before,
+	return end_change(directory, dentry, &before,
 			  fuse->mkdir(ns, directory, dentry, mode));
 }
 
 static int make_symlink(struct user_namespace *ns, struct inode *directory,
 			struct dentry *dentry, const char *target)
 {
-	u32 before = begin_change(directory);
+	struct before before = begin_change(directory);
 
-	return end_change(directory, before,
+	return end_change(directory, dentry, &before,
 			  fuse->symlink(ns, directory, dentry, target));
 }
 
@@ -180,12 +207,12 @@ static int make_link(struct dentry *old, struct inode *directory,
 		     struct dentry *dentry)
 {
 	struct inode *inode = d_inode(old);
-	u32 before = begin_change(directory);
+	struct before before = begin_change(directory);
 	bool is_quiet = begin_quiet(inode);
 	int error = fuse->link(old, directory, dentry);
 
 	end_quiet(inode, is_quiet, error);
-	return end_change(directory, before, error);
+	return end_change(directory, dentry, &before, error);
 }
 
 /* ---- removal, renaming ---- */
@@ -193,24 +220,24 @@ static int make_link(struct dentry *old, struct inode *directory,
 static int remove_name(struct inode *directory, struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
-	u32 before = begin_change(directory);
+	struct before before = begin_change(directory);
 	bool is_quiet = begin_quiet(inode);
 	int error = fuse->unlink(directory, dentry);
 
 	end_quiet(inode, is_quiet, error);
 	if (!error)
-		keep_negative(dentry);
-	return end_change(directory, before, error);
+		keep_negative(directory, dentry, before.counter);
+	return end_change(directory, dentry, &before, error);
 }
 
 static int remove_directory(struct inode *directory, struct dentry *dentry)
 {
-	u32 before = begin_change(directory);
+	struct before before = begin_change(directory);
 	int error = fuse->rmdir(directory, dentry);
 
 	if (!error)
-		keep_negative(dentry);
-	return end_change(directory, before, error);
+		keep_negative(directory, dentry, before.counter);
+	return end_change(directory, dentry, &before, error);
 }
 
 /*
@@ -223,8 +250,8 @@ static int rename_name(struct user_namespace *ns, struct inode *old_directory,
 {
 	bool is_guessed = d_unhashed(new) && d_really_is_negative(new);
 	struct inode *moved = d_inode(old), *replaced = d_inode(new);
-	u32 old_before = begin_change(old_directory);
-	u32 new_before = begin_change(new_directory);
+	struct before old_before = begin_change(old_directory);
+	struct before new_before = begin_change(new_directory);
 	bool is_moved_quiet = begin_quiet(moved);
 	bool is_replaced_quiet = begin_quiet(replaced);
 	int error = fuse->rename(ns, old_directory, old, new_directory, new,
@@ -234,9 +261,9 @@ static int rename_name(struct user_namespace *ns, struct inode *old_directory,
 		error = -ESTALE;
 	end_quiet(replaced, is_replaced_quiet, error);
 	end_quiet(moved, is_moved_quiet, error);
-	end_change(old_directory, old_before, error);
+	end_change(old_directory, old, &old_before, error);
 	if (new_directory != old_directory)
-		end_change(new_directory, new_before, error);
+		end_change(new_directory, old, &new_before, error);
 	return error;
 }
 
@@ -249,6 +276,20 @@ static int iterate(struct file *file, struct dir_context *context)
 
 	sawmill_file_keep_atime(file_inode(file));
 	return error;
+}
+
+/* A name may have been lost with a server: recovery.c leaves the error. */
+static int sync_directory(struct file *file, loff_t start, loff_t end,
+			  int datasync)
+{
+	struct inode *inode = file_inode(file);
+	int error;
+
+	clear_bit(SAWMILL_I_UNSTABLE, &get_fuse_inode(inode)->state);
+	error = fuse_file->fsync(file, start, end, datasync);
+	if (error)
+		set_bit(SAWMILL_I_UNSTABLE, &get_fuse_inode(inode)->state);
+	return file_check_and_advance_wb_err(file) ?: error;
 }
 
 static const char *get_link(struct dentry *dentry, struct inode *inode,
@@ -280,6 +321,7 @@ void sawmill_file_copy_directory_tables(const struct inode *inode)
 	fuse_file = inode->i_fop;
 	file_operations = *fuse_file;
 	file_operations.iterate_shared = iterate;
+	file_operations.fsync = sync_directory;
 }
 
 void sawmill_file_copy_link_tables(const struct inode *inode)
@@ -298,6 +340,20 @@ void sawmill_file_init_directory(struct inode *inode)
 void sawmill_file_init_link(struct inode *inode)
 {
 	inode->i_op = &link_operations;
+}
+
+/* As far as there are any: the rest follows when it is copied. */
+void sawmill_file_share_directory_tables(void)
+{
+	if (fuse) {
+		sawmill_file_share_inodes(&operations);
+		sawmill_file_share_names(&operations);
+		sawmill_file_share_listings(&file_operations);
+	}
+	if (fuse_link)
+		sawmill_file_share_inodes(&link_operations);
+	if (fuse_entry)
+		sawmill_file_share_entries(&entry_operations);
 }
 
 const struct dentry_operations *

@@ -19,7 +19,13 @@
 #include "client.h"
 
 static struct file_operations file_operations;
-static struct inode_operations inode_operations;
+static struct inode_operations inode_operations, special_operations;
+/* generic_file_mmap()'s, until shared.c has something to add. */
+static struct vm_operations_struct mapping_operations = {
+	.fault		= filemap_fault,
+	.map_pages	= filemap_map_pages,
+	.page_mkwrite	= filemap_page_mkwrite,
+};
 static struct address_space_operations file_aops;
 static struct super_operations super_operations;
 static const struct inode_operations *fuse_inode;
@@ -29,6 +35,8 @@ static const struct super_operations *fuse_super_operations;
 static const struct dentry_operations *entry_operations;
 static DEFINE_MUTEX(tables_mutex);
 static bool has_file_tables, has_directory_tables, has_link_tables;
+static bool has_special_tables;
+static bool is_sharing;		/* shared.c's functions go into the tables */
 
 /* ---- regular files ---- */
 
@@ -92,11 +100,36 @@ static void readahead(struct readahead_control *control)
 static int set_attributes(struct user_namespace *ns, struct dentry *dentry,
 			  struct iattr *attr)
 {
+	struct inode *inode = d_inode(dentry);
+	bool is_shared = sawmill_file_is_shared(inode);
 	int error;
 
-	if (sawmill_file_try_setattr(dentry, attr, &error))
-		return error;
-	return fuse_inode->setattr(ns, dentry, attr);
+	if (is_shared) {
+		error = sawmill_file_begin_change(inode);
+		if (error)
+			return error;
+	}
+	if (!sawmill_file_try_setattr(dentry, attr, &error))
+		error = fuse_inode->setattr(ns, dentry, attr);
+	if (is_shared)
+		sawmill_file_end_change(inode);
+	return error;
+}
+
+static int map(struct file *file, struct vm_area_struct *vma)
+{
+	int error = generic_file_mmap(file, vma);
+
+	if (!error)
+		vma->vm_ops = &mapping_operations;
+	return error;
+}
+
+static void share_file_tables(void)
+{
+	sawmill_file_share_inodes(&inode_operations);
+	sawmill_file_share_files(&file_operations);
+	sawmill_file_share_mappings(&mapping_operations);
 }
 
 static void copy_file_tables(const struct inode *inode)
@@ -110,7 +143,9 @@ static void copy_file_tables(const struct inode *inode)
 	file_operations.fsync = sync_file;
 	file_operations.flush = NULL;
 	file_operations.release = release_file;
-	file_operations.mmap = generic_file_mmap;
+	file_operations.mmap = map;
+	file_operations.lock = sawmill_file_lock;
+	file_operations.flock = sawmill_file_flock;
 
 	fuse_aops = inode->i_mapping->a_ops;
 	file_aops = *fuse_aops;
@@ -120,6 +155,41 @@ static void copy_file_tables(const struct inode *inode)
 	file_aops.writepages = sawmill_file_writepages;
 	file_aops.launder_folio = sawmill_file_launder_folio;
 	file_aops.migrate_folio = filemap_migrate_folio;
+	if (is_sharing)
+		share_file_tables();
+}
+
+static void copy_special_tables(const struct inode *inode)
+{
+	special_operations = *inode->i_op;
+	if (is_sharing)
+		sawmill_file_share_inodes(&special_operations);
+}
+
+static void copy_directory_tables(const struct inode *inode)
+{
+	sawmill_file_copy_directory_tables(inode);
+	if (is_sharing)
+		sawmill_file_share_directory_tables();
+}
+
+static void copy_link_tables(const struct inode *inode)
+{
+	sawmill_file_copy_link_tables(inode);
+	if (is_sharing)
+		sawmill_file_share_directory_tables();
+}
+
+void sawmill_file_share_tables(void)
+{
+	mutex_lock(&tables_mutex);
+	is_sharing = true;
+	if (has_file_tables)
+		share_file_tables();
+	if (has_special_tables)
+		sawmill_file_share_inodes(&special_operations);
+	sawmill_file_share_directory_tables();
+	mutex_unlock(&tables_mutex);
 }
 
 static void need_tables(bool *has_tables, const struct inode *inode,
@@ -150,13 +220,16 @@ void sawmill_file_init_inode(struct inode *inode)
 		break;
 	case S_IFDIR:
 		need_tables(&has_directory_tables, inode,
-			    sawmill_file_copy_directory_tables);
+			    copy_directory_tables);
 		sawmill_file_init_directory(inode);
 		break;
 	case S_IFLNK:
-		need_tables(&has_link_tables, inode,
-			    sawmill_file_copy_link_tables);
+		need_tables(&has_link_tables, inode, copy_link_tables);
 		sawmill_file_init_link(inode);
+		break;
+	default:
+		need_tables(&has_special_tables, inode, copy_special_tables);
+		inode->i_op = &special_operations;
 		break;
 	}
 }
@@ -232,6 +305,8 @@ static void evict_inode(struct inode *inode)
 		inode->i_state &= ~I_DIRTY_ALL;
 		spin_unlock(&inode->i_lock);
 	}
+	if (unlikely(inode->i_private))
+		sawmill_file_free_lease(inode);
 	fuse_super_operations->evict_inode(inode);
 }
 

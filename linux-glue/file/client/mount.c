@@ -60,6 +60,7 @@ static int fill_super(struct super_block *sb, struct sawmill_file_client *client
 		.no_force_umount = true,
 	};
 	int error = fuse_fill_super_common(sb, &context);
+	u64 size_max;
 
 	if (error)
 		return error;
@@ -76,8 +77,15 @@ static int fill_super(struct super_block *sb, struct sawmill_file_client *client
 		return error;
 	}
 	sawmill_file_init_xattrs(sb);
+	/* So that write(2) says EFBIG, and not its write-back. */
+	size_max = READ_ONCE(client->header->size_max);
+	if (size_max && size_max < sb->s_maxbytes)
+		sb->s_maxbytes = size_max;
 	client->is_mounted = true;
+	sawmill_file_begin_sharing(client, sb);
 	set_super(client, sb);
+	/* What the server said meanwhile. */
+	sawmill_file_look_at_header(client);
 	return 0;
 }
 

@@ -20,7 +20,7 @@
 #define FORGETS_WAIT	(HZ / 20)
 
 /* Calls by opcode, for people and tests; a lost count does not matter. */
-static unsigned long calls[FUSE_TMPFILE + 1];
+static unsigned long calls[SAWMILL_FILE_LEASE + 1];
 #undef MODULE_PARAM_PREFIX
 #define MODULE_PARAM_PREFIX "sawmill."
 module_param_array(calls, ulong, NULL, 0644);
@@ -299,6 +299,7 @@ sawmill_file_client_create(struct sawmill_connection *connection)
 	INIT_WORK(&client->background_work, drain_work);
 	INIT_DELAYED_WORK(&client->forget_work, forget_work);
 	INIT_WORK(&client->recovery, sawmill_file_recover);
+	sawmill_file_init_leases(client);
 	client->header->version = SAWMILL_FILE_VERSION;
 	client->ring_taken = READ_ONCE(client->header->head);
 	connection->user = client;

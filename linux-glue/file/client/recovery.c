@@ -11,7 +11,8 @@
  * What the old server had not yet put on the disk is lost with it. Of file
  * data the cache here has a copy: files not synchronized since they were
  * written back become dirty again. Where that copy is gone, or the file with
- * it, the next fsync(2) fails.
+ * it, the next fsync(2) fails; so does that of a directory whose names were
+ * changed and not synchronized.
  *
  * Lock: client->lock: session, sb.
  */
@@ -128,9 +129,13 @@ static void look_at_inode(struct inode *inode)
 	spin_unlock(&inode->i_lock);
 	/* Attributes are the new server's; size and times are ours. */
 	set_mask_bits(&fi->inval_mask, 0, STATX_BASIC_STATS);
-	if (S_ISREG(inode->i_mode) &&
-	    test_bit(SAWMILL_I_UNSTABLE, &fi->state))
+	sawmill_file_lose_lease(inode);
+	if (!test_bit(SAWMILL_I_UNSTABLE, &fi->state))
+		return;
+	if (S_ISREG(inode->i_mode))
 		sawmill_file_make_dirty_again(inode);
+	else
+		mapping_set_error(inode->i_mapping, -EIO);
 }
 
 static void look_at_inodes(struct super_block *sb)
@@ -161,7 +166,8 @@ static void look_at_inodes(struct super_block *sb)
 /* ---- recovery ---- */
 
 /* Returns the mounted super block with a reference, or NULL. */
-static struct super_block *hold_super(struct sawmill_file_client *client)
+struct super_block *
+sawmill_file_hold_super(struct sawmill_file_client *client)
 {
 	struct super_block *sb;
 
@@ -191,7 +197,7 @@ void sawmill_file_recover(struct work_struct *work)
 	struct sawmill_file_client *client =
 		container_of(work, struct sawmill_file_client, recovery);
 	const char *name = client->connection->name;
-	struct super_block *sb = hold_super(client);
+	struct super_block *sb = sawmill_file_hold_super(client);
 	int error;
 
 	pr_warn("sawmill: file: the server of %s died\n", name);
@@ -207,6 +213,8 @@ void sawmill_file_recover(struct work_struct *work)
 		}
 	} while (!try_end(client, error));
 	wake_up_all(&client->room);
+	if (sb && !error && client->is_shared)
+		sawmill_file_tell_locks(sb);
 	if (error)
 		pr_err("sawmill: file: no server for %s: %d\n", name, error);
 	else

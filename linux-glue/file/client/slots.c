@@ -62,6 +62,7 @@ void sawmill_file_event(struct sawmill_connection *connection)
 
 	spin_lock_irqsave(&client->lock, flags);
 	take_completions(client);
+	sawmill_file_look_at_header(client);
 	if (sawmill_connection_is_dead(connection)) {
 		if (client->session == SESSION_LIVE) {
 			client->session = SESSION_BROKEN;

@@ -230,6 +230,7 @@ static bool may_repeat(const struct sawmill_file_message *message)
 	/* What was written before is taken care of in inode.c. */
 	case FUSE_FSYNC:
 	case FUSE_SYNCFS:
+	case SAWMILL_FILE_LEASE:
 		return true;
 	default:
 		return false;

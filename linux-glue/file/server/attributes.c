@@ -40,6 +40,11 @@ int fill_entry(struct server_client *client, struct dentry *dentry,
 	entry->entry_valid = VALID_SECONDS;
 	entry->attr_valid = VALID_SECONDS;
 	fill_attributes(inode, &entry->attr);
+	if (READ_ONCE(lease_sharing) && S_ISREG(inode->i_mode)) {
+		/* Asked for again, and then waited for, if it is used. */
+		if (lease_is_foreign(client, entry->nodeid))
+			entry->attr_valid = 0;
+	}
 	return 0;
 }
 
@@ -50,14 +55,18 @@ int put_entry(struct request *request, struct dentry *dentry)
 	return entry ? fill_entry(request->client, dentry, entry) : -EINVAL;
 }
 
-static int put_attributes(struct request *request)
+int put_attributes(struct request *request)
 {
 	struct fuse_attr_out *out = put_result(request, sizeof(*out));
+	struct inode *inode = node_inode(request->node);
 
 	if (!out)
 		return -EINVAL;
 	out->attr_valid = VALID_SECONDS;
-	fill_attributes(node_inode(request->node), &out->attr);
+	if (READ_ONCE(lease_sharing) && S_ISREG(inode->i_mode))
+		out->attr.flags = lease_version(inode) <<
+				  SAWMILL_FILE_VERSION_SHIFT;
+	fill_attributes(inode, &out->attr);
 	return 0;
 }
 
@@ -166,6 +175,10 @@ int operate_setattr(struct request *request)
 	}
 	inode_unlock(inode);
 	mnt_drop_write(disk_mount());
+	if (!error && (attr.ia_valid & ATTR_SIZE))
+		lease_data_changed(inode);
+	if (!error)
+		lease_changed(request->client, inode);
 	return error ?: put_attributes(request);
 }
 

@@ -159,6 +159,8 @@ static int create_locked(struct request *request, struct dentry *dentry,
 		error = -EINVAL;
 	}
 	drop_identity(&identity);
+	if (!error)
+		lease_changed(request->client, directory);
 	return error;
 }
 
@@ -265,10 +267,6 @@ int operate_create(struct request *request)
 	if (IS_ERR(dentry))
 		return PTR_ERR(dentry);
 	error = create_locked(request, dentry, &creation);
-	/* Another client was faster: without O_EXCL that is an open. */
-	if (error == -EEXIST && !(in->flags & (O_EXCL | O_TRUNC)) &&
-	    d_is_reg(dentry))
-		error = 0;
 	if (!error)
 		error = put_entry(request, dentry);
 	if (!error) {
@@ -342,8 +340,12 @@ int operate_link(struct request *request)
 	} else {
 		error = vfs_link(old->dentry, &init_user_ns,
 				 node_inode(request->node), dentry, NULL);
-		if (!error)
+		if (!error) {
+			lease_changed(request->client,
+				      node_inode(request->node));
+			lease_changed(request->client, d_inode(dentry));
 			error = put_entry(request, dentry);
+		}
 		end_name(request, dentry);
 	}
 	node_put(old);
@@ -368,11 +370,15 @@ int operate_unlink(struct request *request)
 		/* Blocks are freed after the directory is unlocked. */
 		inode = d_inode(dentry);
 		ihold(inode);
-		error = node_keep(request->client, dentry);
+		error = lease_keep(request->client, dentry);
 		if (!error)
 			error = vfs_unlink(&init_user_ns,
 					   node_inode(request->node), dentry,
 					   NULL);
+	}
+	if (!error) {
+		lease_changed(request->client, node_inode(request->node));
+		lease_changed(request->client, inode);
 	}
 	end_name(request, dentry);
 	iput(inode);
@@ -382,6 +388,7 @@ int operate_unlink(struct request *request)
 int operate_rmdir(struct request *request)
 {
 	const char *name = take_name(request);
+	struct inode *inode = NULL;
 	struct dentry *dentry;
 	int error = -ENOENT;
 
@@ -390,10 +397,18 @@ int operate_rmdir(struct request *request)
 	dentry = begin_name(request, name, I_MUTEX_PARENT);
 	if (IS_ERR(dentry))
 		return PTR_ERR(dentry);
-	if (d_really_is_positive(dentry))
+	if (d_really_is_positive(dentry)) {
+		inode = d_inode(dentry);
+		ihold(inode);
 		error = vfs_rmdir(&init_user_ns, node_inode(request->node),
 				  dentry);
+	}
+	if (!error) {
+		lease_changed(request->client, node_inode(request->node));
+		lease_changed(request->client, inode);
+	}
 	end_name(request, dentry);
+	iput(inode);
 	return error;
 }
 
@@ -412,6 +427,7 @@ static int rename_locked(struct server_client *client,
 		.flags = flags,
 	};
 	struct dentry *old, *new;
+	struct inode *replaced;
 	int error;
 
 	if (IS_DEADDIR(data.old_dir) || IS_DEADDIR(data.new_dir))
@@ -439,9 +455,17 @@ static int rename_locked(struct server_client *client,
 	error = -ENOTEMPTY;
 	if (new == trap)
 		goto out;
-	error = d_really_is_positive(new) ? node_keep(client, new) : 0;
+	replaced = d_inode(new);
+	error = replaced ? lease_keep(client, new) : 0;
 	if (!error)
 		error = vfs_rename(&data);
+	if (!error) {
+		lease_changed(client, data.old_dir);
+		lease_changed(client, data.new_dir);
+		lease_changed(client, d_inode(old));
+		if (replaced)
+			lease_changed(client, replaced);
+	}
 out:
 	dput(new);
 	dput(old);

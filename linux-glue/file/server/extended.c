@@ -108,6 +108,8 @@ int operate_setxattr(struct request *request)
 		}
 		mnt_drop_write(disk_mount());
 	}
+	if (!error)
+		lease_changed(request->client, d_inode(dentry));
 	kvfree(value);
 	return error;
 }
@@ -178,6 +180,7 @@ int operate_removexattr(struct request *request)
 		return error;
 	error = vfs_removexattr(&init_user_ns, request->node->dentry, name);
 	mnt_drop_write(disk_mount());
+	lease_changed(request->client, node_inode(request->node));
 	return error;
 }
 
@@ -230,6 +233,7 @@ static int set_flags(struct request *request, bool has_extended)
 		return error;
 	error = vfs_fileattr_set(&init_user_ns, request->node->dentry, &attr);
 	mnt_drop_write(disk_mount());
+	lease_changed(request->client, node_inode(request->node));
 	return error;
 }
 

@@ -32,11 +32,6 @@ module_param(nodes_max, uint, 0644);
 #define REDUCE_SCAN		64
 #define REDUCE_BATCH		16
 
-static u64 id_of(const struct inode *inode)
-{
-	return inode->i_ino == EXT2_ROOT_INO ? FUSE_ROOT_ID : inode->i_ino;
-}
-
 static struct node *create_node(struct dentry *dentry)
 {
 	struct node *node = kzalloc(sizeof(*node), GFP_KERNEL);
@@ -54,6 +49,8 @@ static struct node *create_node(struct dentry *dentry)
 static void free_node(struct node *node)
 {
 	if (node->file) {
+		if (node->has_locks)
+			locks_end(node);
 		/* At once where it may be: an inode waits to be deleted. */
 		if (current->flags & PF_KTHREAD)
 			__fput_sync(node->file);
@@ -81,7 +78,7 @@ static bool try_reduce(struct server_client *client, struct node *node)
 {
 	const struct inode *inode = node_inode(node);
 
-	if (node->is_kept || S_ISDIR(inode->i_mode) || !inode->i_nlink ||
+	if (node->is_kept || node->has_locks || S_ISDIR(inode->i_mode) || !inode->i_nlink ||
 	    node->lookups > LONG_MAX)
 		return false;
 	if (node->is_recent) {

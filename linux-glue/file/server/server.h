@@ -13,7 +13,10 @@
 #include <linux/bvec.h>
 #include <linux/fs.h>
 #include <linux/fuse.h>
+#include <linux/siphash.h>
 #include <linux/uio.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <sawmill/carrier.h>
 #include <sawmill/file.h>
@@ -36,6 +39,7 @@ struct node {
 	struct mutex listing;	/* serializes use of file's position */
 	bool is_recent;		/* used since the clock's hand passed */
 	bool is_kept;		/* a name went: not to be reduced */
+	bool has_locks;		/* likewise */
 	struct rcu_head rcu;
 };
 
@@ -54,6 +58,19 @@ struct server_client {
 	struct mutex mutex;
 	bool is_initialized;			/* INIT seen, DESTROY not */
 	bool is_resumed;	/* it knows nodes from an earlier server */
+	/* lease.c: under lease_lock, but for the atomic ones. */
+	struct list_head among;			/* all clients */
+	struct list_head leases;
+	unsigned int lease_count;
+	bool is_joined;		/* as is_initialized */
+	bool is_asked;		/* that it is not alone */
+	bool is_ready;		/* it asks for leases */
+	bool is_cut_off;
+	bool is_leaving;
+	unsigned long ready_deadline;		/* jiffies */
+	siphash_key_t owner_key;		/* lock.c */
+	atomic_t parked;			/* requests */
+	wait_queue_head_t idle;			/* none is */
 	spinlock_t ring_lock;
 	u32 ring_head;			/* under ring_lock; the shared one follows */
 };
@@ -75,6 +92,9 @@ struct request {
 	bool is_pool;			/* which of the two below */
 	struct bio_vec *bvecs;
 	struct kvec *kvecs;
+	struct lease *lease;		/* of a WRITE under way */
+	struct list_head parked;	/* lease.c: waits for a lease's end */
+	struct work_struct again;	/* runs it again */
 };
 
 /* service.c: takes arguments off the front; NULL if the request is short. */
@@ -84,6 +104,9 @@ const char *take_name(struct request *request);
 void *put_result(struct request *request, unsigned int size);
 void data_iter(const struct request *request, struct iov_iter *iter,
 	       unsigned int direction, unsigned int size);
+
+/* The work of a request that was parked. */
+void request_run_again(struct work_struct *work);
 
 /* pool.c */
 int pool_attach(struct server_client *client);
@@ -111,7 +134,45 @@ static inline struct inode *node_inode(const struct node *node)
 	return d_inode(node->dentry);
 }
 
+static inline u64 id_of(const struct inode *inode)
+{
+	/* ext2's root is inode 2. */
+	return inode->i_ino == 2 ? FUSE_ROOT_ID : inode->i_ino;
+}
+
+/* lease.c: several clients */
+enum access {
+	ACCESS_NONE,	/* what no lease covers */
+	ACCESS_READ,	/* ends leases of others */
+	ACCESS_WRITE,	/* needs the lease */
+};
+
+extern bool lease_sharing;	/* several clients, or one that has to ask */
+void lease_attach(struct server_client *client);
+void lease_detach(struct server_client *client);
+int lease_join(struct request *request, bool is_resumed);
+void lease_leave(struct server_client *client);
+int lease_admit(struct request *request, u64 id, enum access access);
+void lease_end_write(struct request *request);
+void lease_parked_done(struct server_client *client);
+bool lease_is_foreign(const struct server_client *client, u64 id);
+int lease_keep(struct server_client *client, struct dentry *dentry);
+u32 lease_version(struct inode *inode);
+void lease_data_changed(struct inode *inode);
+void lease_raise(const struct server_client *client, const struct inode *inode);
+/* After a change by @client, before its answer. */
+static inline void lease_changed(const struct server_client *client,
+				 const struct inode *inode)
+{
+	if (READ_ONCE(lease_sharing))
+		lease_raise(client, inode);
+}
+
+/* lock.c */
+void locks_end(struct node *node);
+
 /* attributes.c */
+int put_attributes(struct request *request);
 void fill_attributes(const struct inode *inode, struct fuse_attr *attr);
 int fill_entry(struct server_client *client, struct dentry *dentry,
 	       struct fuse_entry_out *entry);
@@ -145,5 +206,8 @@ int operate_getxattr(struct request *request);
 int operate_listxattr(struct request *request);
 int operate_removexattr(struct request *request);
 int operate_ioctl(struct request *request);
+int operate_lease(struct request *request);
+int operate_setlk(struct request *request);
+int operate_getlk(struct request *request);
 
 #endif /* _SAWMILL_FILE_SERVER_H */

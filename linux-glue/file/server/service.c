@@ -30,6 +30,8 @@ module_param_string(file_service, service_name, sizeof(service_name), 0444);
 
 struct handling {
 	struct request request;
+	struct sawmill_call *call;
+	unsigned int args_size;
 	u8 in[SAWMILL_FILE_INLINE + 1];	/* and a NUL */
 	u8 out[SAWMILL_FILE_INLINE];
 	struct bio_vec bvecs[INLINE_SEGMENTS];
@@ -111,6 +113,7 @@ static void end_client(struct server_client *client)
 	bool was_initialized = client->is_initialized;
 
 	WRITE_ONCE(client->is_initialized, false);
+	lease_leave(client);
 	node_table_destroy(client);
 	if (was_initialized)
 		disk_end();
@@ -141,6 +144,12 @@ static int operate_init(struct request *request)
 	end_client(client);
 	client->is_resumed = flags2 && (in->flags & FUSE_INIT_EXT) &&
 			     (*flags2 & SAWMILL_FILE_INIT_RESUME);
+	error = lease_join(request, client->is_resumed);
+	if (error) {
+		/* Parked: the request is not ours any more. */
+		mutex_unlock(&client->mutex);
+		return error;
+	}
 	error = disk_begin(client->is_resumed);
 	if (!error) {
 		error = node_table_create(client);
@@ -149,6 +158,8 @@ static int operate_init(struct request *request)
 		else
 			WRITE_ONCE(client->is_initialized, true);
 	}
+	if (error)
+		lease_leave(client);
 	mutex_unlock(&client->mutex);
 	if (error)
 		return error;
@@ -161,6 +172,7 @@ static int operate_init(struct request *request)
 	out->max_write = WRITE_MAX;
 	out->max_pages = SAWMILL_FILE_PAGES_MAX;
 	out->time_gran = disk_mount()->mnt_sb->s_time_gran;
+	WRITE_ONCE(client->header->size_max, disk_mount()->mnt_sb->s_maxbytes);
 	return 0;
 }
 
@@ -208,13 +220,14 @@ enum node_need { NODE_NONE, NODE_ANY, NODE_DIRECTORY, NODE_FILE };
 static const struct {
 	operation_t run;
 	enum node_need need;
+	enum access access;
 } operations[] = {
 	[FUSE_INIT]		= { operate_init, NODE_NONE },
 	[FUSE_DESTROY]		= { operate_destroy, NODE_NONE },
 	[FUSE_FORGET]		= { operate_forget, NODE_NONE },
 	[FUSE_BATCH_FORGET]	= { operate_batch_forget, NODE_NONE },
-	[FUSE_GETATTR]		= { operate_getattr, NODE_ANY },
-	[FUSE_SETATTR]		= { operate_setattr, NODE_ANY },
+	[FUSE_GETATTR]		= { operate_getattr, NODE_ANY, ACCESS_READ },
+	[FUSE_SETATTR]		= { operate_setattr, NODE_ANY, ACCESS_READ },
 	[FUSE_STATFS]		= { operate_statfs, NODE_ANY },
 	[FUSE_SYNCFS]		= { operate_syncfs, NODE_ANY },
 	[FUSE_LOOKUP]		= { operate_lookup, NODE_DIRECTORY },
@@ -232,14 +245,17 @@ static const struct {
 	[FUSE_READDIRPLUS]	= { operate_readdirplus, NODE_DIRECTORY },
 	[FUSE_FSYNCDIR]		= { operate_fsync, NODE_DIRECTORY },
 	[FUSE_READLINK]		= { operate_readlink, NODE_ANY },
-	[FUSE_READ]		= { operate_read, NODE_FILE },
-	[FUSE_WRITE]		= { operate_write, NODE_FILE },
+	[FUSE_READ]		= { operate_read, NODE_FILE, ACCESS_READ },
+	[FUSE_WRITE]		= { operate_write, NODE_FILE, ACCESS_WRITE },
 	[FUSE_FSYNC]		= { operate_fsync, NODE_FILE },
 	[FUSE_SETXATTR]		= { operate_setxattr, NODE_ANY },
 	[FUSE_GETXATTR]		= { operate_getxattr, NODE_ANY },
 	[FUSE_LISTXATTR]	= { operate_listxattr, NODE_ANY },
 	[FUSE_REMOVEXATTR]	= { operate_removexattr, NODE_ANY },
+	[FUSE_SETLK]		= { operate_setlk, NODE_FILE },
+	[FUSE_GETLK]		= { operate_getlk, NODE_FILE },
 	[FUSE_IOCTL]		= { operate_ioctl, NODE_ANY },
+	[SAWMILL_FILE_LEASE]	= { operate_lease, NODE_NONE },
 };
 
 static int check_node(const struct node *node, enum node_need need)
@@ -253,10 +269,12 @@ static int check_node(const struct node *node, enum node_need need)
 	return 0;
 }
 
+/* -EINPROGRESS: the request is parked, lease.c will have it run again. */
 static int run(struct request *request)
 {
 	u32 opcode = request->header.opcode;
 	enum node_need need;
+	struct node *node;
 	int error;
 
 	if (opcode >= ARRAY_SIZE(operations) || !operations[opcode].run)
@@ -266,13 +284,21 @@ static int run(struct request *request)
 		return operations[opcode].run(request);
 	if (!READ_ONCE(request->client->is_initialized))
 		return -EIO;
-	request->node = node_get(request->client, request->header.nodeid);
-	if (!request->node)
+	node = node_get(request->client, request->header.nodeid);
+	if (!node)
 		return -ESTALE;
-	error = check_node(request->node, need);
-	if (!error)
+	request->node = node;
+	error = check_node(node, need);
+	if (!error && unlikely(READ_ONCE(lease_sharing)))
+		error = lease_admit(request, node->id,
+				    operations[opcode].access);
+	if (!error) {
 		error = operations[opcode].run(request);
-	node_put(request->node);
+		if (unlikely(request->lease))
+			lease_end_write(request);
+	}
+	/* Not the request's: that may be parked. */
+	node_put(node);
 	return error;
 }
 
@@ -357,10 +383,8 @@ static int take_request(struct handling *handling, const u64 words[],
 	memcpy(handling->in, slot->in, in_size);
 	handling->in[in_size] = 0;
 	memcpy(&request->header, handling->in, sizeof(request->header));
-	request->args = handling->in + sizeof(request->header);
-	request->args_size = in_size - sizeof(request->header);
+	handling->args_size = in_size - sizeof(request->header);
 	request->out = handling->out;
-	memset(request->out, 0, request->out_capacity);
 	if (!request->segment_count)
 		return request->data_capacity ? -EINVAL : 0;
 	if (request->data_flags != SAWMILL_FILE_DATA_IN &&
@@ -395,34 +419,22 @@ static void write_completion(struct server_client *client, u32 slot,
 		sawmill_connection_signal(client->connection);
 }
 
-static void handle(struct sawmill_call *call)
+static void answer(struct sawmill_call *call, const u64 words[])
 {
-	struct server_client *client = call->connection->user;
-	u32 index = (u32)call->in[0];
-	u64 words[SAWMILL_CALL_WORDS] = {};
-	struct sawmill_file_slot *slot;
-	struct handling *handling;
-	struct request *request;
-	int error = -EINVAL;
+	if (!sawmill_call_reply(call, words))
+		write_completion(call->connection->user, (u32)call->in[0],
+				 words);
+}
 
-	if (call->in[SAWMILL_FILE_FORGET_WORD])
-		node_forget(client, call->in[SAWMILL_FILE_FORGET_WORD],
-			    call->in[SAWMILL_FILE_FORGET_WORD + 1]);
-	if (index >= SAWMILL_FILE_SLOTS)
-		goto answer;
-	slot = &client->slots[index];
-	error = -ENOMEM;
-	handling = get_handling();
-	if (!handling)
-		goto answer;
-	request = &handling->request;
-	memset(request, 0, sizeof(*request));
-	request->client = client;
-	error = take_request(handling, call->in, slot);
-	if (!error)
-		error = run(request);
+static void finish(struct handling *handling, int error)
+{
+	struct request *request = &handling->request;
+	struct sawmill_call *call = handling->call;
+	u64 words[SAWMILL_CALL_WORDS] = { (u32)error };
+
 	if (!error) {
-		memcpy(slot->out, request->out, request->out_size);
+		memcpy(request->client->slots[(u32)call->in[0]].out,
+		       request->out, request->out_size);
 		words[1] = request->out_size;
 		words[2] = request->data_size;
 	}
@@ -430,10 +442,63 @@ static void handle(struct sawmill_call *call)
 		kfree(request->bvecs);
 	kfree(request->kvecs);
 	put_handling(handling);
-answer:
-	words[0] = (u32)error;
-	if (!sawmill_call_reply(call, words))
-		write_completion(client, index, words);
+	answer(call, words);
+}
+
+/* From the beginning; whoever gets -EINPROGRESS has lost the handling. */
+static int begin(struct handling *handling)
+{
+	struct request *request = &handling->request;
+
+	request->args = handling->in + sizeof(request->header);
+	request->args_size = handling->args_size;
+	request->out_size = 0;
+	request->data_size = 0;
+	memset(request->out, 0, request->out_capacity);
+	return run(request);
+}
+
+void request_run_again(struct work_struct *work)
+{
+	struct handling *handling =
+		container_of(work, struct handling, request.again);
+	struct server_client *client = handling->request.client;
+	int error = begin(handling);
+
+	if (error != -EINPROGRESS)
+		finish(handling, error);
+	lease_parked_done(client);
+}
+
+static void handle(struct sawmill_call *call)
+{
+	u64 words[SAWMILL_CALL_WORDS] = { (u32)-EINVAL };
+	struct server_client *client = call->connection->user;
+	u32 index = (u32)call->in[0];
+	struct handling *handling;
+	int error;
+
+	if (call->in[SAWMILL_FILE_FORGET_WORD])
+		node_forget(client, call->in[SAWMILL_FILE_FORGET_WORD],
+			    call->in[SAWMILL_FILE_FORGET_WORD + 1]);
+	if (index >= SAWMILL_FILE_SLOTS) {
+		answer(call, words);
+		return;
+	}
+	handling = get_handling();
+	if (!handling) {
+		words[0] = (u32)-ENOMEM;
+		answer(call, words);
+		return;
+	}
+	memset(&handling->request, 0, sizeof(handling->request));
+	handling->call = call;
+	handling->request.client = client;
+	error = take_request(handling, call->in, &client->slots[index]);
+	if (!error)
+		error = begin(handling);
+	if (error != -EINPROGRESS)
+		finish(handling, error);
 }
 
 static void late(struct sawmill_call *call,
@@ -469,6 +534,7 @@ static int attach(struct sawmill_connection *connection)
 		return error;
 	}
 	connection->user = client;
+	lease_attach(client);
 	return 0;
 }
 
@@ -476,6 +542,7 @@ static void detach(struct sawmill_connection *connection)
 {
 	struct server_client *client = connection->user;
 
+	lease_detach(client);
 	mutex_lock(&client->mutex);
 	end_client(client);
 	mutex_unlock(&client->mutex);

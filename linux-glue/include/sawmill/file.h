@@ -64,6 +64,38 @@
  */
 #define SAWMILL_FILE_LIST_PAGES		0x80000000u
 
+/*
+ * Several clients of one file system (linux-glue/file/server/lease.c).
+ *
+ * The header's words tell a client what others have changed, without a call:
+ * changes[] has a counter for the inodes of equal SAWMILL_FILE_BUCKET(node id).
+ * The server raises it after a change by another client and before that client
+ * is answered; what was cached at another value has to be asked for again. File
+ * data, size and times of change may be changed in a client's cache by who has
+ * asked for the inode's lease; the server asks for it back in recalls[].
+ */
+#define SAWMILL_FILE_CHANGES		256
+#define SAWMILL_FILE_RECALLS		32
+#define SAWMILL_FILE_BUCKET(id)		((id) % SAWMILL_FILE_CHANGES)
+
+/*
+ * The one opcode beyond FUSE's: fuse_in_header, sawmill_file_lease_in;
+ * the answer of ASK and TAKE is a fuse_attr_out: attr.flags is the version of
+ * the file's data as the client may have cached it, shifted by
+ * SAWMILL_FILE_VERSION_SHIFT (0: not known), and dummy the version from now on.
+ */
+#define SAWMILL_FILE_LEASE		60
+#define SAWMILL_FILE_LEASE_ASK		0	/* attributes, up to date */
+#define SAWMILL_FILE_LEASE_TAKE		1	/* and the lease */
+#define SAWMILL_FILE_LEASE_GIVE		2	/* everything is written back */
+#define SAWMILL_FILE_LEASE_READY	3	/* from now on I ask for leases */
+#define SAWMILL_FILE_VERSION_SHIFT	2	/* beyond FUSE's own flags */
+
+struct sawmill_file_lease_in {
+	__u32 want;		/* SAWMILL_FILE_LEASE_* */
+	__u32 _pad;
+};
+
 /* Flags of word 0. */
 #define SAWMILL_FILE_DATA_IN		0x1	/* segments hold data to the server */
 #define SAWMILL_FILE_DATA_OUT		0x2	/* segments receive data */
@@ -104,6 +136,16 @@ struct sawmill_file_header {
 	__u32 wants_event;	/* written by the client */
 	__u8 _pad2[124];
 	struct sawmill_file_completion ring[SAWMILL_FILE_RING];
+	/* Written by the server, with an event: there are other clients; */
+	__u32 is_shared;
+	__u32 recall_count;	/* there is something new in recalls[]; */
+	__u32 take_count;	/* another client has taken a lease. */
+	__u32 _pad3;
+	__u64 size_max;		/* of a file; before INIT is answered */
+	__u8 _pad4[40];
+	/* Node ids whose leases are wanted back; the client takes them by xchg. */
+	__u64 recalls[SAWMILL_FILE_RECALLS];
+	__u32 changes[SAWMILL_FILE_CHANGES];
 };
 
 #endif /* _SAWMILL_FILE_H */

@@ -26,6 +26,12 @@ pub const CONTROL_MIN: usize = BOUNCE_OFFSET + 32 * PAGE;
 pub const PAGES_MAX: usize = 256;
 /// Entries of the completion ring.
 pub const RING: usize = 128;
+/// Counters of changes by other clients.
+pub const CHANGES: usize = 256;
+/// Leases that can be asked back at a time.
+pub const RECALLS: usize = 32;
+/// The opcode beyond FUSE's own.
+pub const LEASE: u32 = 60;
 /// Flag of word 0: segments hold data to the server.
 pub const DATA_IN: u16 = 1;
 /// Flag of word 0: segments receive data.
@@ -94,6 +100,20 @@ pub struct Header {
     _pad2: [u8; 124],
     /// Late answers.
     pub ring: [Completion; RING],
+    /// There are other clients: written by the server.
+    pub is_shared: u32,
+    /// Raised with each recall.
+    pub recall_count: u32,
+    /// Raised when another client takes a lease.
+    pub take_count: u32,
+    _pad3: u32,
+    /// Largest size of a file; before INIT is answered.
+    pub size_max: u64,
+    _pad4: [u8; 40],
+    /// Node ids whose leases are wanted back.
+    pub recalls: [u64; RECALLS],
+    /// Raised when another client has changed something.
+    pub changes: [u32; CHANGES],
 }
 
 /// The words of a request.
@@ -166,6 +186,9 @@ mod tests {
             ("PAGES_MAX", PAGES_MAX),
             ("RING", RING),
             ("FORGET_WORD", FORGET_WORD),
+            ("CHANGES", CHANGES),
+            ("RECALLS", RECALLS),
+            ("LEASE", LEASE as usize),
         ] {
             assert_eq!(define(name), std::format!("{value}"), "{name}");
         }
@@ -190,9 +213,11 @@ mod tests {
         assert_eq!(offset_of!(Header, head), 64);
         assert_eq!(offset_of!(Header, wants_event), 128);
         assert_eq!(offset_of!(Header, ring), 256);
+        assert_eq!(offset_of!(Header, is_shared), 256 + 16 * RING);
+        assert_eq!(offset_of!(Header, recalls), 320 + 16 * RING);
         assert!(size_of::<Header>() <= PAGE);
         /* The C side's paddings add up to the same. */
-        for pad in ["_pad0[60]", "_pad1[60]", "_pad2[124]"] {
+        for pad in ["_pad0[60]", "_pad1[60]", "_pad2[124]", "_pad4[40]"] {
             assert!(HEADER.contains(pad), "{pad}");
         }
     }

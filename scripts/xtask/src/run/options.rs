@@ -34,6 +34,9 @@ pub struct Options {
     /// The system description.
     #[arg(long, default_value_os_t = paths::repository().join("servers/system.toml"))]
     pub system: PathBuf,
+    /// What the second app partition runs, by its shell; for `servers/system-two-apps.toml`. Its words are in the log.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "stock")]
+    pub beside: Option<String>,
     /// The network of the machine: `user` (the emulator's own, no privileges needed), `none`, or on Bochs
     /// `frames:PORT`, where a program of the host is the wire. The ip partition gets the NIC.
     #[arg(long, default_value = "user", value_parser = network)]

@@ -53,6 +53,12 @@ fn multiserver(options: &Options, machine: Machine, disk: &Path, iso: &Path) -> 
         Machine::Qemu => "qemu",
     };
     let mut files = BTreeMap::from([("initrd-app".to_owned(), Content::Bytes(initrd))]);
+    if let Some(command) = &options.beside {
+        let mut spec = spec(options, Spec::multiserver());
+        spec.command = ["/bin/sh", "-c", command].map(str::to_owned).to_vec();
+        spec.terminal = Terminal::Pipes;
+        files.insert("initrd-app2".to_owned(), Content::Bytes(initrd::build(&spec)?));
+    }
     if options.memory_disk {
         files.insert("disk".to_owned(), Content::File(disk.to_path_buf()));
     }

@@ -3,6 +3,7 @@
 //!
 //! Tests of the source come first; what boots a machine then goes two at a time.
 
+mod alike;
 mod boots;
 mod compare;
 mod conformance;
@@ -18,6 +19,7 @@ mod source;
 mod support;
 mod top;
 mod trace_file;
+mod two_apps;
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -95,6 +97,8 @@ pub fn run(options: &Options) -> Result<bool> {
         files::CASES,
         compare::CASES,
         net::CASES,
+        two_apps::CASES,
+        alike::CASES,
     ];
     let boots: Vec<&Case> = machines.iter().chain(long).copied().flatten().filter(is_wanted).collect();
     if options.list {

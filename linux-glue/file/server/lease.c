@@ -1,0 +1,549 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Several clients on one file system: who may change and cache what.
+ *
+ * One client alone caches and changes as it likes. When a second one begins
+ * (INIT), the first is asked to write everything back and to say READY; the
+ * second is answered then. From that moment each client
+ *
+ *  - looks at the counters in its header before it uses what it has cached;
+ *    here they are raised after a change and before the changer's answer,
+ *    so nobody has to be waited for;
+ *  - takes a regular file's lease before it changes data, size or times in its
+ *    cache. Who asks for what another client's lease covers waits until that
+ *    client has written back and given the lease.
+ *
+ * A request that has to wait is parked: its handler returns, and a worker runs
+ * it again when the lease is gone. So no thread of the server waits for a
+ * client. A client that neither gives a lease nor writes back for a while
+ * is cut off: it loses all leases, and gets errors until it begins anew.
+ *
+ * Locks: clients_lock (rwsem, outside of client->nodes): the list of clients;
+ * lease_lock (spinlock, innermost): leases, what is parked, the flags of
+ * clients, and the list of clients, too.
+ */
+#include <linux/hashtable.h>
+#include <linux/iversion.h>
+#include <linux/jiffies.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+#include "server.h"
+
+/* Without a sign of life: WRITE, or the lease given. */
+#define RECALL_LIMIT	(5 * HZ)
+/* From the question to READY: all that is dirty has to be written. */
+#define READY_LIMIT	(30 * HZ)
+#define WATCH_INTERVAL	(HZ / 10)
+/* More, and the client is asked for its oldest. */
+#define LEASES_MAX	1024
+#define FIRST_VERSION	2	/* ext2 begins with 1 */
+
+struct lease {
+	struct hlist_node hash;
+	struct list_head of_holder;
+	struct list_head recalled;	/* empty: not asked for */
+	struct list_head parked;	/* requests that wait for its end */
+	struct server_client *holder;	/* NULL: lost, writes under way */
+	u64 id;
+	unsigned int writes;		/* WRITEs of the holder under way */
+	bool is_announced;		/* the holder has been told */
+	unsigned long deadline;
+};
+
+bool lease_sharing;
+
+static DECLARE_RWSEM(clients_lock);
+static LIST_HEAD(clients);
+static DEFINE_SPINLOCK(lease_lock);
+static DEFINE_HASHTABLE(leases, 8);
+static LIST_HEAD(recalled);
+static LIST_HEAD(joiners);		/* INITs that wait for READY */
+static u32 last_version = FIRST_VERSION;
+static struct workqueue_struct *workers;
+static void watch_holders(struct work_struct *work);
+static DECLARE_DELAYED_WORK(watch, watch_holders);
+
+static struct lease *find(u64 id)
+{
+	struct lease *lease;
+
+	hash_for_each_possible(leases, lease, hash, id)
+		if (lease->id == id)
+			return lease;
+	return NULL;
+}
+
+/* ---- parked requests; all under lease_lock ---- */
+
+static void park(struct request *request, struct list_head *list)
+{
+	atomic_inc(&request->client->parked);
+	INIT_WORK(&request->again, request_run_again);
+	list_add_tail(&request->parked, list);
+	mod_delayed_work(workers, &watch, WATCH_INTERVAL);
+}
+
+static void run_parked(struct list_head *list, const struct server_client *only)
+{
+	struct request *request, *next;
+
+	list_for_each_entry_safe(request, next, list, parked) {
+		if (only && request->client != only)
+			continue;
+		list_del(&request->parked);
+		queue_work(workers, &request->again);
+	}
+}
+
+void lease_parked_done(struct server_client *client)
+{
+	if (atomic_dec_and_test(&client->parked))
+		wake_up(&client->idle);
+}
+
+/* ---- leases; all under lease_lock ---- */
+
+static void end_lease(struct lease *lease)
+{
+	if (lease->holder) {
+		list_del(&lease->of_holder);
+		lease->holder->lease_count--;
+		lease->holder = NULL;
+	}
+	/* A lost one is in the way until what its holder writes is written. */
+	if (lease->writes)
+		return;
+	hash_del(&lease->hash);
+	list_del(&lease->recalled);
+	run_parked(&lease->parked, NULL);
+	kfree(lease);
+}
+
+static void end_leases(struct server_client *client)
+{
+	struct lease *lease, *next;
+
+	list_for_each_entry_safe(lease, next, &client->leases, of_holder)
+		end_lease(lease);
+}
+
+static void announce(struct lease *lease)
+{
+	struct sawmill_file_header *header = lease->holder->header;
+	unsigned int i;
+
+	for (i = 0; i < SAWMILL_FILE_RECALLS && !lease->is_announced; i++)
+		lease->is_announced = !cmpxchg(&header->recalls[i], 0, lease->id);
+	atomic_inc((atomic_t *)&header->recall_count);
+	sawmill_connection_signal(lease->holder->connection);
+}
+
+static void recall(struct lease *lease)
+{
+	if (!lease->holder || !list_empty(&lease->recalled))
+		return;
+	list_add_tail(&lease->recalled, &recalled);
+	lease->is_announced = false;
+	lease->deadline = jiffies + RECALL_LIMIT;
+	announce(lease);
+	mod_delayed_work(workers, &watch, WATCH_INTERVAL);
+}
+
+static void cut_off(struct server_client *client)
+{
+	pr_warn("sawmill: file: client %llu does not give back what it holds: cut off\n",
+		client->connection->badge);
+	client->is_cut_off = true;
+	end_leases(client);
+	run_parked(&joiners, NULL);
+}
+
+/* Looks after clients that have been asked for something. */
+static void watch_holders(struct work_struct *work)
+{
+	struct server_client *client;
+	struct lease *lease, *next;
+
+	spin_lock(&lease_lock);
+	list_for_each_entry_safe(lease, next, &recalled, recalled)
+		if (lease->holder && !lease->is_announced)
+			announce(lease);
+	list_for_each_entry(client, &clients, among) {
+		bool is_late = client->is_asked && !client->is_ready &&
+			       time_after(jiffies, client->ready_deadline);
+
+		list_for_each_entry(lease, &recalled, recalled)
+			if (lease->holder == client &&
+			    time_after(jiffies, lease->deadline))
+				is_late = true;
+		if (is_late && !client->is_cut_off)
+			cut_off(client);
+	}
+	if (!list_empty(&recalled) || !list_empty(&joiners))
+		mod_delayed_work(workers, &watch, WATCH_INTERVAL);
+	spin_unlock(&lease_lock);
+}
+
+/* ---- before and after an operation ---- */
+
+/*
+ * May the request go on? -EINPROGRESS: it is parked, and must not be touched
+ * any more. Only called while there are several clients.
+ */
+int lease_admit(struct request *request, u64 id, enum access access)
+{
+	struct server_client *client = request->client;
+	struct lease *lease;
+	int error = 0;
+
+	spin_lock(&lease_lock);
+	lease = find(id);
+	if (!client->is_joined || client->is_cut_off) {
+		error = -EIO;
+	} else if (access == ACCESS_WRITE) {
+		if (lease && lease->holder == client) {
+			lease->writes++;
+			lease->deadline = jiffies + RECALL_LIMIT;
+			request->lease = lease;
+		} else if (client->is_ready &&
+			   (lease || !client->is_resumed)) {
+			/* It lost the lease, or never asked. */
+			error = -EIO;
+		}
+	} else if (access == ACCESS_READ && lease && lease->holder != client) {
+		recall(lease);
+		park(request, &lease->parked);
+		error = -EINPROGRESS;
+	}
+	spin_unlock(&lease_lock);
+	return error;
+}
+
+void lease_end_write(struct request *request)
+{
+	struct lease *lease = request->lease;
+
+	request->lease = NULL;
+	spin_lock(&lease_lock);
+	if (--lease->writes == 0 && !lease->holder)
+		end_lease(lease);
+	spin_unlock(&lease_lock);
+}
+
+bool lease_is_foreign(const struct server_client *client, u64 id)
+{
+	const struct lease *lease;
+	bool is_foreign;
+
+	spin_lock(&lease_lock);
+	lease = find(id);
+	is_foreign = lease && lease->holder != client;
+	spin_unlock(&lease_lock);
+	return is_foreign;
+}
+
+/* Tells the others; under lease_lock. */
+static void raise(const struct server_client *changer, u64 id)
+{
+	struct server_client *client;
+
+	list_for_each_entry(client, &clients, among)
+		if (client != changer && client->is_joined)
+			atomic_inc((atomic_t *)&client->header->changes[
+					SAWMILL_FILE_BUCKET(id)]);
+}
+
+void lease_raise(const struct server_client *client, const struct inode *inode)
+{
+	/* What was changed is to be seen by who sees the counter. */
+	smp_mb();
+	spin_lock(&lease_lock);
+	raise(client, id_of(inode));
+	spin_unlock(&lease_lock);
+}
+
+/* ---- versions of file data ---- */
+
+static u32 version_of(const struct inode *inode)
+{
+	return inode_peek_iversion_raw(inode);
+}
+
+static u32 renew_version(struct inode *inode)
+{
+	u32 version = ++last_version;
+
+	/* What is left of 32 bits; a client compares for equality only. */
+	version &= U32_MAX >> SAWMILL_FILE_VERSION_SHIFT;
+	inode_set_iversion_raw(inode, max_t(u32, version, FIRST_VERSION));
+	return version_of(inode);
+}
+
+/* An inode that has just been read has none; it must not look like before. */
+u32 lease_version(struct inode *inode)
+{
+	u32 version;
+
+	spin_lock(&lease_lock);
+	version = version_of(inode);
+	if (version < FIRST_VERSION)
+		version = renew_version(inode);
+	spin_unlock(&lease_lock);
+	return version;
+}
+
+void lease_data_changed(struct inode *inode)
+{
+	spin_lock(&lease_lock);
+	renew_version(inode);
+	spin_unlock(&lease_lock);
+}
+
+/* ---- LEASE ---- */
+
+static void tell_others(const struct server_client *changer)
+{
+	struct server_client *client;
+
+	list_for_each_entry(client, &clients, among) {
+		if (client == changer || !client->is_joined)
+			continue;
+		atomic_inc((atomic_t *)&client->header->take_count);
+		sawmill_connection_signal(client->connection);
+	}
+}
+
+static int take(struct request *request, struct inode *inode)
+{
+	struct server_client *client = request->client;
+	struct fuse_attr_out *out;
+	struct lease *fresh, *lease;
+	u32 before = lease_version(inode), now;
+	u64 id = request->header.nodeid;
+
+	if (!S_ISREG(inode->i_mode))
+		return -EINVAL;
+	if (request->out_capacity < sizeof(*out))
+		return -EINVAL;
+	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL);
+	if (!fresh)
+		return -ENOMEM;
+	spin_lock(&lease_lock);
+	lease = find(id);
+	if (lease && lease->holder != client) {
+		recall(lease);
+		park(request, &lease->parked);
+		spin_unlock(&lease_lock);
+		kfree(fresh);
+		return -EINPROGRESS;
+	}
+	if (!lease) {
+		fresh->id = id;
+		fresh->holder = client;
+		INIT_LIST_HEAD(&fresh->recalled);
+		INIT_LIST_HEAD(&fresh->parked);
+		list_add_tail(&fresh->of_holder, &client->leases);
+		hash_add(leases, &fresh->hash, id);
+		fresh = NULL;
+		if (++client->lease_count > LEASES_MAX)
+			recall(list_first_entry(&client->leases, struct lease,
+						of_holder));
+	}
+	now = renew_version(inode);
+	raise(client, id);
+	/* Who has it mapped does not look at counters. */
+	tell_others(client);
+	spin_unlock(&lease_lock);
+	kfree(fresh);
+	put_attributes(request);
+	out = (void *)request->out;
+	out->attr.flags = before << SAWMILL_FILE_VERSION_SHIFT;
+	out->dummy = now;
+	return 0;
+}
+
+static int ask_or_take(struct request *request, u32 want)
+{
+	/* Local: a parked request is not ours any more. */
+	struct node *node = node_get(request->client, request->header.nodeid);
+	int error;
+
+	if (!node)
+		return -ESTALE;
+	request->node = node;
+	error = lease_admit(request, node->id, ACCESS_READ);
+	if (!error && want == SAWMILL_FILE_LEASE_TAKE)
+		error = take(request, node_inode(node));
+	else if (!error)
+		error = put_attributes(request);
+	node_put(node);
+	return error;
+}
+
+static int give(struct server_client *client, u64 id)
+{
+	struct lease *lease;
+
+	spin_lock(&lease_lock);
+	lease = find(id);
+	if (lease && lease->holder == client)
+		end_lease(lease);
+	spin_unlock(&lease_lock);
+	return 0;
+}
+
+static int become_ready(struct server_client *client)
+{
+	spin_lock(&lease_lock);
+	if (client->is_asked)
+		client->is_ready = true;
+	run_parked(&joiners, NULL);
+	spin_unlock(&lease_lock);
+	return 0;
+}
+
+int operate_lease(struct request *request)
+{
+	const struct sawmill_file_lease_in *in = take_arg(request, sizeof(*in));
+
+	if (!in)
+		return -EINVAL;
+	if (!READ_ONCE(request->client->is_initialized))
+		return -EIO;
+	switch (in->want) {
+	case SAWMILL_FILE_LEASE_ASK:
+	case SAWMILL_FILE_LEASE_TAKE:
+		return ask_or_take(request, in->want);
+	case SAWMILL_FILE_LEASE_GIVE:
+		return give(request->client, request->header.nodeid);
+	case SAWMILL_FILE_LEASE_READY:
+		return become_ready(request->client);
+	}
+	return -EINVAL;
+}
+
+/* ---- clients come and go ---- */
+
+static void ask_to_share(struct server_client *client)
+{
+	if (client->is_asked)
+		return;
+	client->is_asked = true;
+	client->ready_deadline = jiffies + READY_LIMIT;
+	WRITE_ONCE(client->header->is_shared, 1);
+	sawmill_connection_signal(client->connection);
+}
+
+static void count_sharers(void)
+{
+	struct server_client *client;
+	bool is_sharing = false;
+
+	list_for_each_entry(client, &clients, among)
+		is_sharing |= client->is_joined && client->is_asked;
+	WRITE_ONCE(lease_sharing, is_sharing);
+}
+
+/* INIT: 0, or -EINPROGRESS: the request is parked until the others are ready. */
+int lease_join(struct request *request, bool is_resumed)
+{
+	struct server_client *client = request->client, *other;
+	bool has_others = false, is_waiting = false;
+	int error = 0;
+
+	spin_lock(&lease_lock);
+	list_for_each_entry(other, &clients, among) {
+		if (other == client || !other->is_joined || other->is_cut_off)
+			continue;
+		has_others = true;
+		if (!other->is_ready) {
+			is_waiting = true;
+			ask_to_share(other);
+		}
+	}
+	if (client->is_leaving) {
+		error = -EIO;
+	} else if (is_waiting) {
+		park(request, &joiners);
+		error = -EINPROGRESS;
+	} else {
+		/* Who shared with an earlier server goes on like that. */
+		if (is_resumed && READ_ONCE(client->header->is_shared))
+			has_others = true;
+		client->is_asked = has_others;
+		client->is_ready = has_others;
+		client->is_cut_off = false;
+		client->is_joined = true;
+		WRITE_ONCE(client->header->is_shared, has_others);
+	}
+	count_sharers();
+	spin_unlock(&lease_lock);
+	return error;
+}
+
+/* DESTROY, INIT again, or it died. */
+void lease_leave(struct server_client *client)
+{
+	struct lease *lease;
+
+	spin_lock(&lease_lock);
+	client->is_joined = false;
+	end_leases(client);
+	list_for_each_entry(lease, &recalled, recalled)
+		run_parked(&lease->parked, client);
+	run_parked(&joiners, NULL);
+	count_sharers();
+	spin_unlock(&lease_lock);
+}
+
+void lease_attach(struct server_client *client)
+{
+	INIT_LIST_HEAD(&client->leases);
+	get_random_bytes(&client->owner_key, sizeof(client->owner_key));
+	init_waitqueue_head(&client->idle);
+	down_write(&clients_lock);
+	spin_lock(&lease_lock);
+	list_add_tail(&client->among, &clients);
+	spin_unlock(&lease_lock);
+	up_write(&clients_lock);
+}
+
+/* Returns when nothing of the client is parked any more. */
+void lease_detach(struct server_client *client)
+{
+	spin_lock(&lease_lock);
+	client->is_leaving = true;
+	spin_unlock(&lease_lock);
+	lease_leave(client);
+	wait_event(client->idle, !atomic_read(&client->parked));
+	down_write(&clients_lock);
+	spin_lock(&lease_lock);
+	list_del(&client->among);
+	spin_unlock(&lease_lock);
+	up_write(&clients_lock);
+}
+
+/* node_keep() for everybody who may know the inode. */
+int lease_keep(struct server_client *client, struct dentry *dentry)
+{
+	int error;
+
+	if (!READ_ONCE(lease_sharing))
+		return node_keep(client, dentry);
+	down_read(&clients_lock);
+	error = 0;
+	list_for_each_entry(client, &clients, among)
+		if (!error && READ_ONCE(client->is_initialized))
+			error = node_keep(client, dentry);
+	up_read(&clients_lock);
+	return error;
+}
+
+static int __init lease_init(void)
+{
+	workers = alloc_workqueue("sawmill-lease", WQ_UNBOUND | WQ_MEM_RECLAIM,
+				  0);
+	return workers ? 0 : -ENOMEM;
+}
+subsys_initcall(lease_init);
