@@ -4,6 +4,7 @@
 //! The cache outlives clones and holds only what can be made again; a temporary directory belongs to one
 //! process and disappears with its [`Scratch`].
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -46,10 +47,16 @@ impl Scratch {
     /// Creates a fresh directory under the system's temporary directory.
     pub fn new(purpose: &str) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("sawmill-{purpose}-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-        Ok(Self(dir))
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let dir = std::env::temp_dir().join(format!("sawmill-{purpose}-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&dir) {
+                Ok(()) => return Ok(Self(dir)),
+                // A process that was killed left it, and its number came again.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).with_context(|| format!("cannot create {}", dir.display())),
+            }
+        }
     }
 
     /// The path of `name` inside.
