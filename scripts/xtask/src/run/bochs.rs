@@ -14,7 +14,8 @@ use super::emulator::Ports;
 use super::options::{Hardware, Network};
 use crate::paths::Scratch;
 
-const INSTRUCTIONS_PER_SECOND: u32 = 80_000_000;
+/// What Bochs takes for a second of the machine's time.
+pub const INSTRUCTIONS_PER_SECOND: u32 = 80_000_000;
 /// How often a program may have its instructions said.
 const MARKED_MAX: usize = 32;
 const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::bochs::INSTRUCTIONS_PER_SECOND;
 use super::choose::Machine;
 use super::options::{DEFAULT_MEMORY_MIB, Options};
 use super::terminal;
@@ -34,14 +35,20 @@ const NOBODY: u8 = u8::MAX;
 /// Builds what is missing and writes the ISO.
 pub fn boot(options: &Options, machine: Machine, disk: &Path, scratch: &Scratch) -> Result<Boot> {
     let iso = scratch.join("boot.iso");
-    let (entry, boot) = if options.stock { stock(options, &iso)? } else { multiserver(options, machine, disk, &iso)? };
+    let (entry, boot) =
+        if options.stock { stock(options, machine, &iso)? } else { multiserver(options, machine, disk, &iso)? };
     image::write(&[entry], Menu::default(), Firmware::Bios, &iso)?;
     Ok(boot)
 }
 
-fn stock(options: &Options, iso: &Path) -> Result<(Entry, Boot)> {
+fn stock(options: &Options, machine: Machine, iso: &Path) -> Result<(Entry, Boot)> {
     let initrd = initrd::build(&spec(options, Spec::stock()))?;
-    let entry = image::stock::entry(initrd, &options.hypervisor_options)?;
+    // Linux believes the CPUID of the model, whose clock is many times faster than Bochs'.
+    let clock = match machine {
+        Machine::Bochs => format!("tsc_early_khz={} ", INSTRUCTIONS_PER_SECOND / 1000),
+        Machine::Qemu => String::new(),
+    };
+    let entry = image::stock::entry(initrd, &format!("{clock}{}", options.hypervisor_options))?;
     let names = vec!["linux".to_owned()];
     Ok((entry, Boot { iso: iso.to_path_buf(), wire: Wire::Ports, names, has_command: true }))
 }
