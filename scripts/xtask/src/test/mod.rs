@@ -86,7 +86,8 @@ pub fn run(options: &Options) -> Result<bool> {
         |case: &&Case| options.filters.is_empty() || options.filters.iter().any(|filter| case.name.contains(filter));
     let source: Vec<&Case> = source::CASES.iter().filter(is_wanted).collect();
     let has_long = options.all || options.list || !options.filters.is_empty();
-    let long: &[&[Case]] = if has_long { &[conformance::LONG, files::LONG, compare::LONG] } else { &[] };
+    let long: &[&[Case]] =
+        if has_long { &[conformance::LONG, files::LONG, files::judges::LONG, compare::LONG] } else { &[] };
     let machines = [
         refusals::CASES,
         release_image::CASES,
@@ -95,6 +96,7 @@ pub fn run(options: &Options) -> Result<bool> {
         boots::CASES,
         restart::CASES,
         files::CASES,
+        files::judges::CASES,
         compare::CASES,
         net::CASES,
         two_apps::CASES,
@@ -128,9 +130,11 @@ fn prepare_and_boot(cases: &[&Case]) -> Result<(usize, usize)> {
     if cases.is_empty() {
         return Ok((0, 0));
     }
-    let needs_debian = cases.iter().any(|case| case.name.contains("debian"));
-    let needs_linux = cases.iter().any(|case| !WITHOUT_LINUX.iter().any(|kind| case.name.starts_with(kind)));
-    if needs_linux && let Err(error) = boots::prepare(needs_debian) {
+    let names: Vec<&str> = cases.iter().map(|case| case.name).collect();
+    let needs_debian = names.iter().any(|name| name.contains("debian"));
+    let needs_linux = names.iter().any(|name| !WITHOUT_LINUX.iter().any(|kind| name.starts_with(kind)));
+    let prepare = || boots::prepare(needs_debian).and_then(|()| files::judges::prepare(&names));
+    if needs_linux && let Err(error) = prepare() {
         println!("FAILED prepare: {error:#}");
         return Ok((0, cases.len()));
     }

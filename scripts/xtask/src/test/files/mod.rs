@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tests of the file service: programs that others wrote as judges, and the service taken away under load.
+//! Tests of the file service: taken away under load, and with [`judges`] that others wrote.
 //!
-//! [`judges`] has the programs; [`LONG`] is what the default set leaves out.
+//! [`LONG`] is what the default set leaves out.
 
-mod judges;
+pub mod judges;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -41,16 +41,11 @@ pub const CASES: &[Case] = &[
     Case { name: "files-truncated-image", limit_s: 180, run: truncated_image },
 ];
 
-/// More of the same, and slow judges; with `--all`, or by name.
-pub const LONG: &[Case] = &[
-    Case { name: "files-long-fsx-1-cpu", limit_s: 1500, run: judges::fsx_1_cpu },
-    Case { name: "files-long-fsx-2-cpus", limit_s: 1500, run: judges::fsx_2_cpus },
-    Case { name: "files-long-pjdfstest", limit_s: 1500, run: judges::pjdfstest },
-    Case { name: "files-long-power-cut", limit_s: 3000, run: power_cut_often },
-];
+/// More of the same; with `--all`, or by name.
+pub const LONG: &[Case] = &[Case { name: "files-long-power-cut", limit_s: 3000, run: power_cut_often }];
 
 /// An image with busybox and `programs`.
-pub fn image(bench: &Bench, programs: &[&Path]) -> Result<PathBuf> {
+fn image(bench: &Bench, programs: &[&Path]) -> Result<PathBuf> {
     let image = bench.path("disk.ext2");
     Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
     Tool::new("chmod").arg("u+w").arg(&image).run()?;
