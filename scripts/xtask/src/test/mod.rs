@@ -20,6 +20,7 @@ mod support;
 mod top;
 mod trace_file;
 mod two_apps;
+mod vectors;
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -94,6 +95,7 @@ pub fn run(options: &Options) -> Result<bool> {
         epitaph::CASES,
         conformance::CASES,
         boots::CASES,
+        vectors::CASES,
         restart::CASES,
         files::CASES,
         files::judges::CASES,

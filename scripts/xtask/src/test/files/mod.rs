@@ -45,7 +45,7 @@ pub const CASES: &[Case] = &[
 pub const LONG: &[Case] = &[Case { name: "files-long-power-cut", limit_s: 3000, run: power_cut_often }];
 
 /// An image with busybox and `programs`.
-fn image(bench: &Bench, programs: &[&Path]) -> Result<PathBuf> {
+pub fn image(bench: &Bench, programs: &[&Path]) -> Result<PathBuf> {
     let image = bench.path("disk.ext2");
     Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
     Tool::new("chmod").arg("u+w").arg(&image).run()?;
