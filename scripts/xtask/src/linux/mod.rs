@@ -9,6 +9,7 @@ mod compact;
 mod compile;
 mod config;
 mod key;
+pub mod packaged;
 mod source;
 mod tree;
 

@@ -8,10 +8,10 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::emulator::Ports;
-use super::options::{Hardware, Network};
+use super::options::{DiskBus, Hardware, Network};
 use crate::paths::Scratch;
 
 /// What Bochs takes for a second of the machine's time.
@@ -29,21 +29,15 @@ pub fn command(
     ports: &Ports,
     scratch: &Scratch,
 ) -> Result<Command> {
-    let model = &hardware.cpu_model;
-    let cpus = hardware.cpus;
-    let mut text = format!(
-        "cpu: model={model}, count={cpus}, ips={INSTRUCTIONS_PER_SECOND}, reset_on_triple_fault=0\n\
-         megs: {}\nromimage: file={BIOS}\nvgaromimage: file={VGA_BIOS}\n\
-         clock: sync=none\ndisplay_library: rfb, options=\"timeout=0\"\nspeaker: enabled=0\nport_e9_hack: enabled=1\n\
-         boot: cdrom\nata1-master: type=cdrom, path={}, status=inserted\n",
-        hardware.memory_mib,
-        iso.display()
-    );
+    if hardware.disk_bus != DiskBus::Ide {
+        bail!("Bochs has no such disk controller: --disk-bus is for QEMU");
+    }
+    let mut text = machine(hardware, hardware.memory_mib, iso);
     if let Some(disk) = disk {
         writeln!(text, "ata0-master: type=disk, mode=flat, path={}", disk.display())?;
     }
     for index in 0..ports.count() {
-        writeln!(text, "com{}: enabled=1, mode=socket-client, dev=127.0.0.1:{}", index + 1, ports.number(index)?)?;
+        writeln!(text, "com{}: {}", index + 1, serial(ports.number(index)?))?;
     }
     let wire = match hardware.network {
         Network::None => None,
@@ -55,6 +49,28 @@ pub fn command(
         writeln!(text, "pci: enabled=1, chipset=i440fx, slot1=e1000")?;
         writeln!(text, "e1000: enabled=1, mac=52:54:00:12:34:56, ethmod={wire}")?;
     }
+    start(hardware, text, scratch)
+}
+
+/// The configuration of a machine that boots `iso`, without disks, ports and network.
+pub fn machine(hardware: &Hardware, memory_mib: u32, iso: &Path) -> String {
+    let (model, cpus) = (&hardware.cpu_model, hardware.cpus);
+    format!(
+        "cpu: model={model}, count={cpus}, ips={INSTRUCTIONS_PER_SECOND}, reset_on_triple_fault=0\n\
+         megs: {memory_mib}\nromimage: file={BIOS}\nvgaromimage: file={VGA_BIOS}\n\
+         clock: sync=none\ndisplay_library: rfb, options=\"timeout=0\"\nspeaker: enabled=0\nport_e9_hack: enabled=1\n\
+         boot: cdrom\nata1-master: type=cdrom, path={}, status=inserted\n",
+        iso.display()
+    )
+}
+
+/// A serial port that connects to `port` of this host.
+pub fn serial(port: u16) -> String {
+    format!("enabled=1, mode=socket-client, dev=127.0.0.1:{port}")
+}
+
+/// The command that starts the machine of the configuration `text`.
+pub fn start(hardware: &Hardware, mut text: String, scratch: &Scratch) -> Result<Command> {
     let log = scratch.join("bochs.log");
     writeln!(text, "log: {}\npanic: action=fatal\nerror: action=report\ninfo: action=ignore", log.display())?;
 

@@ -12,6 +12,19 @@ pub enum Machine {
     Qemu,
     /// Bochs, which emulates VT-x: works everywhere.
     Bochs,
+    /// QEMU with KVM on a Linux in Bochs: tests the first on hosts for the second. Minutes to boot.
+    KvmInBochs,
+}
+
+impl Machine {
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Qemu => "QEMU/KVM",
+            Self::Bochs => "Bochs",
+            Self::KvmInBochs => "QEMU/KVM in Bochs",
+        }
+    }
 }
 
 /// A choice and its reason, one line.

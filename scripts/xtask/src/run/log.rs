@@ -16,6 +16,9 @@ const LINE_MAX: usize = 1024;
 /// First words of the lines in which root records counters, and its partition id.
 const RECORDS: [&str; 2] = ["STATISTICS ", "MEMORY "];
 pub const ROOT: u8 = 1;
+/// Stands for the Linux that runs the machine, where there is one.
+pub const HOST: u8 = u8::MAX - 1;
+const HOST_NAME: &str = "kvm-host";
 
 /// The log of one run.
 #[derive(Debug)]
@@ -98,7 +101,9 @@ impl Log {
         if partition == ROOT && RECORDS.iter().any(|word| line.starts_with(word)) {
             self.records.push(line.to_owned());
         }
-        let name = self.names.get(usize::from(partition)).cloned().unwrap_or_else(|| partition.to_string());
+        let known = self.names.get(usize::from(partition)).cloned();
+        let other = || if partition == HOST { HOST_NAME.to_owned() } else { partition.to_string() };
+        let name = known.unwrap_or_else(other);
         self.emit(&format!("[{name}] {line}"));
     }
 

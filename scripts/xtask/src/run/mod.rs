@@ -10,6 +10,7 @@ pub mod emulator;
 mod input;
 mod log;
 mod mux;
+mod nested;
 pub mod options;
 mod outcome;
 mod prepare;
@@ -35,12 +36,18 @@ use console::Console;
 use disk::{Changes, Disk};
 use emulator::{Emulator, Ports, Words};
 use log::Log;
+use options::DiskBus;
 pub use options::Options;
 pub use outcome::{Outcome, SYSTEM_FAILURE};
 use session::{Limits, Session, Style};
 
 /// From the emulator's start to init's first word, at most; a loaded host makes an emulator slow.
 const BOOT_LIMIT: Duration = Duration::from_secs(300);
+/// From the announced end until the emulator is gone by itself.
+const EXIT_LIMIT: Duration = Duration::from_secs(3);
+/// The same where a Linux in Bochs comes up first, runs everything, and writes the disk back in the end.
+const NESTED_BOOT_LIMIT: Duration = Duration::from_secs(3000);
+const NESTED_EXIT_LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs and returns the exit status.
 pub fn run(options: &Options) -> Result<u8> {
@@ -77,10 +84,7 @@ pub fn run(options: &Options) -> Result<u8> {
 }
 
 fn announce(options: &Options, choice: &Choice, log: &mut Log) {
-    let name = match choice.machine {
-        Machine::Qemu => "QEMU/KVM",
-        Machine::Bochs => "Bochs",
-    };
+    let name = choice.machine.name();
     let line = format!("machine: {name} with {} CPU(s), {} MiB ({})", options.cpus, options.memory, choice.reason);
     // A program's standard error is its own; people at a terminal still want to know.
     if options.is_interactive() || std::io::stderr().is_terminal() {
@@ -116,7 +120,11 @@ fn boot_and_judge(
         (true, false) => Style::Batch,
     };
     let wire = boot.wire;
-    let limits = Limits { boot: BOOT_LIMIT, whole: options.limit() };
+    let (boot_limit, exit) = match machine {
+        Machine::KvmInBochs => (NESTED_BOOT_LIMIT, NESTED_EXIT_LIMIT),
+        Machine::Qemu | Machine::Bochs => (BOOT_LIMIT, EXIT_LIMIT),
+    };
+    let limits = Limits { boot: boot_limit, exit, whole: options.limit() };
     Session { emulator, wire, log, style, limits, events, sender, console: Console::default() }.run()
 }
 
@@ -128,7 +136,10 @@ fn machine_command(
     ports: &Ports,
     scratch: &Scratch,
 ) -> Result<Command> {
-    let hardware = options.hardware();
+    let mut hardware = options.hardware();
+    if machine != Machine::Bochs && options.disk_bus.is_none() {
+        hardware.disk_bus = DiskBus::Ahci;
+    }
     let disk = (!options.memory_disk).then_some(disk);
     match machine {
         Machine::Bochs => bochs::command(&hardware, iso, disk, ports, scratch),
@@ -136,6 +147,7 @@ fn machine_command(
             let kind = (qemu::Accelerator::Kvm, qemu::Start::Bios);
             qemu::command(&hardware, kind, iso, disk, ports, scratch)
         }
+        Machine::KvmInBochs => nested::command(&hardware, iso, disk, ports, scratch),
     }
 }
 

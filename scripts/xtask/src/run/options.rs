@@ -47,6 +47,10 @@ pub struct Options {
     /// The ext2 image with the root file system; without this, a throw-away one with busybox.
     #[arg(long)]
     pub disk: Option<PathBuf>,
+    /// What the disk is connected to; without this, `ahci` in QEMU and `ide` in Bochs, which has no other. The last
+    /// two need a description whose `sawmill.disk=` names them.
+    #[arg(long, value_enum)]
+    pub disk_bus: Option<DiskBus>,
     /// Leaves the disk image untouched.
     #[arg(long)]
     pub snapshot: bool,
@@ -122,6 +126,19 @@ fn network(text: &str) -> Result<Network> {
     }
 }
 
+/// What the machine's disk is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DiskBus {
+    /// The PC's ATA controller.
+    Ide,
+    /// A SATA controller.
+    Ahci,
+    /// An NVMe controller of its own.
+    Nvme,
+    /// Paravirtual, by PCI.
+    Virtio,
+}
+
 fn forward(text: &str) -> Result<(u16, u16)> {
     let (host, guest) = text.split_once(':').context("it has the form HOSTPORT:GUESTPORT")?;
     Ok((host.parse()?, guest.parse()?))
@@ -136,6 +153,8 @@ pub struct Hardware {
     pub memory_mib: u32,
     /// The processor that Bochs emulates.
     pub cpu_model: String,
+    /// What its disk is connected to.
+    pub disk_bus: DiskBus,
     /// What its NIC is connected to.
     pub network: Network,
     /// Ports of the host that lead to ports of the guest.
@@ -151,6 +170,7 @@ impl Options {
             cpus: self.cpus,
             memory_mib: self.memory,
             cpu_model: self.cpu_model.clone(),
+            disk_bus: self.disk_bus.unwrap_or(DiskBus::Ide),
             network: self.net,
             forwards: self.forward.clone(),
             has_marks: self.instructions.is_some(),

@@ -57,7 +57,7 @@ fn multiserver(options: &Options, machine: Machine, disk: &Path, iso: &Path) -> 
     let initrd = initrd::build(&spec(options, Spec::multiserver()))?;
     let emulator = match machine {
         Machine::Bochs => "bochs output=e9",
-        Machine::Qemu => "qemu",
+        Machine::Qemu | Machine::KvmInBochs => "qemu",
     };
     let mut files = BTreeMap::from([("initrd-app".to_owned(), Content::Bytes(initrd))]);
     if let Some(command) = &options.beside {
@@ -80,7 +80,10 @@ fn multiserver(options: &Options, machine: Machine, disk: &Path, iso: &Path) -> 
     };
     let parts = image::parts(&options.system, &tuning)?;
     let has_command = parts.foreground.is_some();
-    let wire = Wire::framed(parts.foreground.unwrap_or(NOBODY));
+    let mut wire = Wire::framed(parts.foreground.unwrap_or(NOBODY));
+    if machine == Machine::KvmInBochs {
+        wire = wire.with_host();
+    }
     Ok((parts.entry, Boot { iso: iso.to_path_buf(), wire, names: parts.names, has_command }))
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::emulator::Ports;
-use super::options::{Hardware, Network};
+use super::options::{DiskBus, Hardware, Network};
 use crate::paths::Scratch;
 
 /// Who executes instructions.
@@ -29,8 +29,33 @@ pub enum Start {
     Uefi,
 }
 
+impl DiskBus {
+    /// The devices between the bus and the drive `disk`.
+    fn devices(self) -> &'static [&'static str] {
+        match self {
+            Self::Ide => &["ide-hd,drive=disk,bus=ide.0,unit=0"],
+            Self::Ahci => &["ide-hd,drive=disk,bus=boot.1"],
+            Self::Nvme => &["nvme,drive=disk,serial=sawmill"],
+            Self::Virtio => &["virtio-blk-pci,drive=disk,iommu_platform=on,disable-legacy=on"],
+        }
+    }
+}
+
+/// The program.
+pub const PROGRAM: &str = "qemu-system-x86_64";
 /// UEFI images: code, and variables to be copied.
 const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"];
+
+/// What the machine is connected to, by the names that QEMU has for it.
+#[derive(Debug)]
+pub struct Outside<'a> {
+    /// The CD it boots.
+    pub iso: &'a Path,
+    /// Its disk.
+    pub disk: Option<&'a Path>,
+    /// The backends of its serial ports, in the words of `-chardev`.
+    pub serial: Vec<String>,
+}
 
 /// The command that boots `iso` with the serial ports `ports`.
 pub fn command(
@@ -41,37 +66,48 @@ pub fn command(
     ports: &Ports,
     scratch: &Scratch,
 ) -> Result<Command> {
-    let mut command = Command::new("qemu-system-x86_64");
-    match accelerator {
-        Accelerator::Kvm => command.args(["-machine", "pc,accel=kvm", "-cpu", "host"]),
-        Accelerator::Emulation => command.args(["-machine", "pc,accel=tcg", "-cpu", "qemu64"]),
-    };
-    command.args(["-nodefaults", "-display", "none", "-no-reboot"]);
-    command.arg("-m").arg(hardware.memory_mib.to_string()).arg("-smp").arg(hardware.cpus.to_string());
+    let port = |index| Ok(format!("socket,host=127.0.0.1,port={},server=off", ports.number(index)?));
+    let serial = (0..ports.count()).map(port).collect::<Result<_>>()?;
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments(hardware, accelerator, &Outside { iso, disk, serial })?);
     if start == Start::Uefi {
         let variables: PathBuf = scratch.join("uefi-variables");
         std::fs::copy(OVMF[1], &variables).context("cannot copy OVMF's variables: is the package ovmf installed?")?;
         command.arg("-drive").arg(format!("if=pflash,format=raw,readonly=on,file={}", OVMF[0]));
         command.arg("-drive").arg(format!("if=pflash,format=raw,file={}", variables.display()));
     }
-    command.arg("-drive").arg(format!("if=none,id=cd,media=cdrom,format=raw,readonly=on,file={}", iso.display()));
-    command.args(["-device", "ide-cd,drive=cd,bus=ide.1,unit=0,bootindex=0"]);
-    if let Some(disk) = disk {
-        command.arg("-drive").arg(format!("if=none,id=disk,format=raw,cache=writeback,file={}", disk.display()));
-        command.args(["-device", "ide-hd,drive=disk,bus=ide.0,unit=0"]);
+    command.current_dir(scratch.path());
+    Ok(command)
+}
+
+/// QEMU's arguments for a machine that SeaBIOS starts.
+pub fn arguments(hardware: &Hardware, accelerator: Accelerator, outside: &Outside) -> Result<Vec<String>> {
+    let processor = match accelerator {
+        Accelerator::Kvm => ["-machine", "pc,accel=kvm", "-cpu", "host"],
+        Accelerator::Emulation => ["-machine", "pc,accel=tcg", "-cpu", "qemu64"],
+    };
+    let mut all: Vec<String> = processor.map(str::to_owned).to_vec();
+    let mut add = |words: &[&str]| all.extend(words.iter().map(|word| (*word).to_owned()));
+    add(&["-nodefaults", "-display", "none", "-no-reboot"]);
+    add(&["-m", &hardware.memory_mib.to_string(), "-smp", &hardware.cpus.to_string()]);
+    add(&["-drive", &format!("if=none,id=cd,media=cdrom,format=raw,readonly=on,file={}", outside.iso.display())]);
+    // The BIOS reads from an IDE drive byte by byte, and each takes an exit to QEMU; AHCI has DMA.
+    add(&["-device", "ich9-ahci,id=boot", "-device", "ide-cd,drive=cd,bus=boot.0,bootindex=0"]);
+    if let Some(disk) = outside.disk {
+        add(&["-drive", &format!("if=none,id=disk,format=raw,cache=writeback,file={}", disk.display())]);
+        for device in hardware.disk_bus.devices() {
+            add(&["-device", device]);
+        }
     }
     if hardware.network == Network::User {
         let mut network = String::from("user,id=net");
         for (host, guest) in &hardware.forwards {
             write!(network, ",hostfwd=tcp:127.0.0.1:{host}-:{guest}")?;
         }
-        command.args(["-netdev", &network, "-device", "e1000,netdev=net,mac=52:54:00:12:34:56,romfile="]);
+        add(&["-netdev", &network, "-device", "e1000,netdev=net,mac=52:54:00:12:34:56,romfile="]);
     }
-    for index in 0..ports.count() {
-        let port = ports.number(index)?;
-        command.arg("-chardev").arg(format!("socket,id=serial{index},host=127.0.0.1,port={port},server=off"));
-        command.arg("-serial").arg(format!("chardev:serial{index}"));
+    for (index, backend) in outside.serial.iter().enumerate() {
+        add(&["-chardev", &format!("{backend},id=serial{index}"), "-serial", &format!("chardev:serial{index}")]);
     }
-    command.current_dir(scratch.path());
-    Ok(command)
+    Ok(all)
 }

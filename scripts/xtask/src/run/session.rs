@@ -26,8 +26,6 @@ const EPITAPH_SENTINEL: &str = "SAWMILL-EPITAPH end";
 const REFUSAL_SENTINEL: &str = "sawmill: cannot ";
 /// From the program's end until everything is written back.
 const END_LIMIT: Duration = Duration::from_secs(120);
-/// From the announced end until the emulator is gone by itself.
-const EXIT_GRACE: Duration = Duration::from_secs(3);
 /// From a polite request to end until the run is ended.
 const POLITE_LIMIT: Duration = Duration::from_secs(15);
 const TICK: Duration = Duration::from_millis(100);
@@ -63,6 +61,8 @@ pub enum Style {
 pub struct Limits {
     /// From the start to init's first word.
     pub boot: Duration,
+    /// From the announced end until the emulator is gone by itself.
+    pub exit: Duration,
     /// The whole run.
     pub whole: Option<Duration>,
 }
@@ -267,7 +267,7 @@ impl Session<'_> {
 
     fn overdue(&mut self, state: &mut State) -> Result<Option<Outcome>> {
         if let Some(ended) = state.ended
-            && (ended.elapsed() > EXIT_GRACE || self.emulator.has_ended()?)
+            && (ended.elapsed() > self.limits.exit || self.emulator.has_ended()?)
         {
             return Ok(state.result.take());
         }

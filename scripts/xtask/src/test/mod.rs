@@ -10,6 +10,7 @@ mod conformance;
 mod epitaph;
 mod files;
 pub mod measure;
+mod nested;
 mod net;
 mod refusals;
 mod release_image;
@@ -87,8 +88,11 @@ pub fn run(options: &Options) -> Result<bool> {
         |case: &&Case| options.filters.is_empty() || options.filters.iter().any(|filter| case.name.contains(filter));
     let source: Vec<&Case> = source::CASES.iter().filter(is_wanted).collect();
     let has_long = options.all || options.list || !options.filters.is_empty();
-    let long: &[&[Case]] =
-        if has_long { &[conformance::LONG, files::LONG, files::judges::LONG, compare::LONG] } else { &[] };
+    let long: &[&[Case]] = if has_long {
+        &[conformance::LONG, files::LONG, files::judges::LONG, compare::LONG, nested::LONG]
+    } else {
+        &[]
+    };
     let machines = [
         refusals::CASES,
         release_image::CASES,

@@ -13,7 +13,7 @@ use crate::build;
 use crate::image::{self, Content, Entry, Firmware, Menu, Module, Protocol};
 use crate::paths::{self, Scratch};
 use crate::run::emulator::{Emulator, Ports, Words};
-use crate::run::options::{CPU_MODEL, Hardware, Network};
+use crate::run::options::{CPU_MODEL, DiskBus, Hardware, Network};
 use crate::run::qemu::{self, Accelerator, Start};
 use crate::run::session::Event;
 
@@ -96,6 +96,7 @@ pub fn hardware() -> Hardware {
         cpus: 1,
         memory_mib: 512,
         cpu_model: CPU_MODEL.to_owned(),
+        disk_bus: DiskBus::Ide,
         network: Network::None,
         forwards: Vec::new(),
         has_marks: false,
