@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::bochs::INSTRUCTIONS_PER_SECOND;
 use super::choose::Machine;
@@ -47,6 +47,7 @@ fn stock(options: &Options, machine: Machine, iso: &Path) -> Result<(Entry, Boot
     let clock = match machine {
         Machine::Bochs => format!("tsc_early_khz={} ", INSTRUCTIONS_PER_SECOND / 1000),
         Machine::Qemu => String::new(),
+        Machine::KvmInBochs => bail!("--stock runs in Bochs and in QEMU, not in one inside the other"),
     };
     let entry = image::stock::entry(initrd, &format!("{clock}{}", options.hypervisor_options))?;
     let names = vec!["linux".to_owned()];
