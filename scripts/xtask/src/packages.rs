@@ -41,6 +41,7 @@ pub const PACKAGES: &[Package] = &[
     package("busybox-static", "/bin/busybox", "default disk image"),
     package("e2fsprogs", "/sbin/mke2fs", "disk images"),
     package("mmdebstrap", "/usr/bin/mmdebstrap", "Debian disk images"),
+    package("kmod", "/sbin/depmod", "KVM inside Bochs"),
     package("bochs", "/usr/bin/bochs", "emulator with VT-x"),
     package("bochsbios", "/usr/share/bochs/BIOS-bochs-latest", "emulator with VT-x"),
     package("bochs", "/usr/share/bochs/VGABIOS-lgpl-latest", "emulator with VT-x"),
