@@ -173,9 +173,11 @@ ssize_t sawmill_file_simple_request(struct fuse_mount *fm,
 				    struct fuse_args *args);
 /* Serves background requests queued so far; process context, no locks. */
 void sawmill_file_drain(struct sawmill_file_client *client);
-void sawmill_file_take_forgets(struct sawmill_file_client *client,
-			       struct fuse_iqueue *fiq,
-			       u64 in[SAWMILL_CALL_WORDS]);
+void sawmill_file_send_forgets(struct sawmill_file_client *client,
+			       struct fuse_iqueue *fiq);
+void sawmill_file_take_forget(struct sawmill_file_client *client,
+			      struct fuse_iqueue *fiq,
+			      u64 in[SAWMILL_CALL_WORDS]);
 void sawmill_file_drop_forgets(struct sawmill_file_client *client,
 			       struct fuse_iqueue *fiq);
 

@@ -192,20 +192,29 @@ static void send_forgets(struct sawmill_file_client *client,
 }
 
 /*
- * Gives a call what has been forgotten so far, so that the server frees it
- * before it does what the call asks for. The last one goes in the call itself.
- * The caller has no slot: one may be waited for.
+ * What has been forgotten so far goes ahead of a call or with it, so that the
+ * server frees it before it does what the call asks for. All but one go ahead:
+ * the caller has no slot yet, since one may be waited for here.
  */
-void sawmill_file_take_forgets(struct sawmill_file_client *client,
-			       struct fuse_iqueue *fiq,
-			       u64 in[SAWMILL_CALL_WORDS])
+void sawmill_file_send_forgets(struct sawmill_file_client *client,
+			       struct fuse_iqueue *fiq)
+{
+	while (has_many_forgets(fiq) && sawmill_file_is_live(client))
+		send_forgets(client, fiq);
+}
+
+/*
+ * The last one goes in the call itself. The caller has a slot: what the queue
+ * has now was not meant for a server that died.
+ */
+void sawmill_file_take_forget(struct sawmill_file_client *client,
+			      struct fuse_iqueue *fiq,
+			      u64 in[SAWMILL_CALL_WORDS])
 {
 	struct fuse_forget_one one;
 
 	if (likely(!READ_ONCE(fiq->forget_list_head.next)))
 		return;
-	while (has_many_forgets(fiq) && sawmill_file_is_live(client))
-		send_forgets(client, fiq);
 	one = take_forget(client, fiq);
 	in[SAWMILL_FILE_FORGET_WORD] = one.nodeid;
 	in[SAWMILL_FILE_FORGET_WORD + 1] = one.nlookup;

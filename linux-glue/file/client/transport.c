@@ -249,7 +249,7 @@ static int run_round(struct sawmill_file_client *client,
 	int error;
 
 	round->is_lost = false;
-	sawmill_file_take_forgets(client, message->queue, in);
+	sawmill_file_send_forgets(client, message->queue);
 	error = sawmill_file_get_slot(client, &round->slot);
 	if (error)
 		return error;
@@ -274,6 +274,7 @@ static int run_round(struct sawmill_file_client *client,
 		(u64)message->header.opcode << 48;
 	in[1] = in_size | (u64)out_size << 32;
 	in[2] = (span->flags ? round->page_count : 0) | (u64)round->size << 32;
+	sawmill_file_take_forget(client, message->queue, in);
 	round->is_lost = !sawmill_file_call(client, round->slot, in,
 					    &round->answer);
 
