@@ -72,7 +72,7 @@ enum Task {
     /// Makes a bootable ISO for BIOS, UEFI and USB sticks.
     Image(release::Options),
     /// Boots the multiserver: an interactive shell, or one program.
-    Run(run::Options),
+    Run(Box<run::Options>),
     /// Shows what the partitions do, from a log of a run with `--hypervisor-options top=1`.
     Top {
         /// One object instead of tables.
