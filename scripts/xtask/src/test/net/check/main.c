@@ -156,6 +156,7 @@ static int run(const struct check *check)
 	if (child == 0) {
 		alarm(LIMIT_S);
 		check->run();
+		fflush(stdout);
 		_exit(0);
 	}
 	waitpid(child, &status, 0);
