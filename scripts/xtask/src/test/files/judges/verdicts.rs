@@ -29,7 +29,7 @@ impl Verdicts {
         for line in text.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             let (verdict, name) = match words.as_slice() {
-                ["CASE", verdict, name, ..] => (*verdict, *name),
+                ["CASE", verdict, name, ..] => (*verdict, name.trim_end_matches(':')),
                 [name, verdict] => (*verdict, *name),
                 _ => continue,
             };
@@ -111,6 +111,6 @@ mod tests {
         let names = |set: &std::collections::BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(" ");
         assert_eq!(names(&verdicts.ok), "a");
         assert_eq!(names(&verdicts.skipped), "chmod::x");
-        assert_eq!(names(&verdicts.failed), "b: link::y");
+        assert_eq!(names(&verdicts.failed), "b link::y");
     }
 }
