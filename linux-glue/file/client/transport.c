@@ -279,7 +279,7 @@ static int run_round(struct sawmill_file_client *client,
 					    &round->answer);
 
 	error = round->answer.error;
-	if (error > 0 || error < -MAX_ERRNO)
+	if (error > 0 || error <= -ERESTARTSYS)
 		error = -EIO;
 	if (!error && (round->answer.out_size > out_size ||
 		       round->answer.data_size > round->size))

@@ -162,6 +162,69 @@ impl Drop for Window<'_> {
     }
 }
 
+/// The control or pool area of a connection, mapped by root; the other end writes it at any time.
+#[derive(Clone, Copy, Debug)]
+pub struct Area {
+    gpa: u64,
+    bytes: u64,
+}
+
+impl Area {
+    /// The control area of a connection, if it has one.
+    pub fn control(connection: &sawmill_abi::info::Connection) -> Option<Area> {
+        Area::new(connection.control_gpa, connection.control_bytes)
+    }
+
+    /// The pool of a connection, if it has one.
+    pub fn pool(connection: &sawmill_abi::info::Connection) -> Option<Area> {
+        Area::new(connection.pool_gpa, connection.pool_bytes)
+    }
+
+    fn new(gpa: u64, bytes: u64) -> Option<Area> {
+        let end = gpa.checked_add(bytes)?;
+        (bytes > 0 && gpa >= 1 << 30 && end <= MAPPED_END).then_some(Area { gpa, bytes })
+    }
+
+    /// Its size.
+    pub fn len(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether it has no bytes; it never is.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Copies a byte out; 0 outside.
+    pub fn read(&self, offset: u64) -> u8 {
+        if offset >= self.bytes {
+            return 0;
+        }
+        // SAFETY: inside the area, which root mapped above 1 GiB, where no Rust object lies; any byte is a value.
+        unsafe { ((self.gpa + offset) as *const u8).read_volatile() }
+    }
+
+    /// Copies a byte in; does nothing outside.
+    pub fn write(&self, offset: u64, byte: u8) {
+        if offset < self.bytes {
+            // SAFETY: as for `read`; the memory is mapped writable.
+            unsafe { ((self.gpa + offset) as *mut u8).write_volatile(byte) };
+        }
+    }
+
+    /// Copies bytes in.
+    pub fn write_all(&self, offset: u64, bytes: &[u8]) {
+        for (at, byte) in (offset..).zip(bytes) {
+            self.write(at, *byte);
+        }
+    }
+
+    /// Copies a number of `N` bytes out.
+    pub fn read_number<const N: usize>(&self, offset: u64) -> u64 {
+        (0..N as u64).rev().fold(0, |number, at| number << 8 | u64::from(self.read(offset + at)))
+    }
+}
+
 /// Reads one byte at an address that is expected to be unmapped, so that the partition faults.
 pub fn touch(gpa: u64) {
     if !(1 << 30..MAPPED_END).contains(&gpa) {

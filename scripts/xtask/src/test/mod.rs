@@ -7,8 +7,10 @@ mod alike;
 mod boots;
 mod compare;
 mod conformance;
+mod corrupt;
 mod epitaph;
 mod files;
+mod hostile;
 pub mod measure;
 mod nested;
 mod net;
@@ -89,7 +91,16 @@ pub fn run(options: &Options) -> Result<bool> {
     let source: Vec<&Case> = source::CASES.iter().filter(is_wanted).collect();
     let has_long = options.all || options.list || !options.filters.is_empty();
     let long: &[&[Case]] = if has_long {
-        &[conformance::LONG, files::LONG, files::judges::LONG, compare::LONG, nested::LONG]
+        &[
+            conformance::LONG,
+            files::LONG,
+            files::judges::LONG,
+            compare::LONG,
+            nested::LONG,
+            hostile::LONG,
+            corrupt::CASES,
+            corrupt::LONG,
+        ]
     } else {
         &[]
     };
@@ -107,6 +118,7 @@ pub fn run(options: &Options) -> Result<bool> {
         net::CASES,
         two_apps::CASES,
         alike::CASES,
+        hostile::CASES,
     ];
     let boots: Vec<&Case> = machines.iter().chain(long).copied().flatten().filter(is_wanted).collect();
     if options.list {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tests of the file service against hostile peers: a client that sends nonsense to the real server, and a server
+//! that answers nonsense to the real client. `servers/conformance/src/hostile` has both.
+
+use anyhow::{Context, Result, bail};
+
+use super::Case;
+use super::support::Bench;
+use crate::command::Tool;
+use crate::rootfs;
+
+/// What the honest client does meanwhile, and what programs do with the hostile server.
+const CLIENT_JOB: &str = include_str!("hostile-client-job.sh");
+const SERVER_JOB: &str = include_str!("hostile-server-job.sh");
+/// What a kernel says when something is wrong with itself.
+const COMPLAINTS: [&str; 6] = ["WARNING:", "BUG:", "Oops", "Call Trace", "general protection", "Kernel panic"];
+
+/// The tests.
+pub const CASES: &[Case] = &[
+    Case { name: "hostile-file-client", limit_s: 600, run: |bench| client(bench, "1", "") },
+    Case { name: "hostile-file-server", limit_s: 600, run: |bench| server(bench, "1") },
+];
+
+/// Those that only run by name or with `--all`.
+pub const LONG: &[Case] = &[
+    Case { name: "hostile-long-file-client", limit_s: 3600, run: |bench| client(bench, "2", "seed=7 requests=500000") },
+    Case { name: "hostile-long-file-server", limit_s: 1200, run: |bench| server(bench, "2") },
+];
+
+/// The other client's files stay whole, the server says nothing, and the image is clean.
+fn client(bench: &Bench, cpus: &str, options: &str) -> Result<()> {
+    let image = bench.path("disk.ext2");
+    Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
+    Tool::new("chmod").arg("u+w").arg(&image).run()?;
+    Tool::new("truncate").args(["-s", "512M"]).arg(&image).run()?;
+    Tool::new("/sbin/resize2fs").arg(&image).run()?;
+    let disk = image.display().to_string();
+    let mut arguments = vec!["--system", "servers/hostile-client.toml", "--cpus", cpus, "--disk", &disk];
+    if !options.is_empty() {
+        arguments.extend(["--hypervisor-options", options]);
+    }
+    let ended = bench.boot(&arguments, &["sh", "-c", CLIENT_JOB], &[]);
+    let log = std::fs::read_to_string(bench.path("log")).unwrap_or_default();
+    expect_silence(&log)?;
+    ended?.expect_status(0)?.expect_in_output("files are whole")?;
+    let last = log.lines().rev().find(|line| line.contains("hostile client: seed") && line.contains(" refused"));
+    let sum = last.and_then(|line| line.split_once("hostile client: ")).context("the hostile client did not finish")?;
+    super::measure::remember(format!("hostile file client: {} ({cpus} CPU(s))", sum.1));
+    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run().context("the image is not clean")
+}
+
+/// Programs get errors, the partition goes on.
+fn server(bench: &Bench, cpus: &str) -> Result<()> {
+    let arguments = ["--system", "servers/hostile-server.toml", "--cpus", cpus];
+    let ended = bench.boot(&arguments, &["sh", "-c", SERVER_JOB], &[]);
+    expect_silence(&std::fs::read_to_string(bench.path("log")).unwrap_or_default())?;
+    ended?.expect_status(0)?.expect_in_output("the rest goes on")?;
+    Ok(())
+}
+
+fn expect_silence(log: &str) -> Result<()> {
+    let kernels = log.lines().filter(|line| line.starts_with("[ext2]") || line.starts_with("[app]"));
+    let complaints: Vec<&str> =
+        kernels.filter(|line| COMPLAINTS.iter().any(|complaint| line.contains(complaint))).take(20).collect();
+    if !complaints.is_empty() {
+        bail!("a kernel complains:\n{}", complaints.join("\n"));
+    }
+    Ok(())
+}
