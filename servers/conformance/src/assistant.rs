@@ -8,7 +8,7 @@ mod assistant {
 
     use sawmill_abi::fault::ExitKind;
     use sawmill_abi::object::SELECTOR_SELF;
-    use sawmill_abi::statistics::{PartitionStatistics, VcpuStatistics};
+    use sawmill_abi::statistics::PartitionStatistics;
     use sawmill_abi::status::{REPLY_NONE, Status};
     use sawmill_conformance::{command, connection};
     use sawmill_rt::calls::{self, Message, Selector};
@@ -19,15 +19,7 @@ mod assistant {
     sawmill_rt::entry!(start);
 
     static STALE: AtomicU64 = AtomicU64::new(0);
-    static STATISTICS: Shared<PartitionStatistics> = Shared::new(PartitionStatistics {
-        state: 0,
-        region_pages: 0,
-        kernel_frames: 0,
-        region_quota_pages: 0,
-        kernel_quota_frames: 0,
-        vcpu_count: 0,
-        vcpus: [const { VcpuStatistics { exits: [0; _], run_tsc: 0, calls: 0, served: 0, injections: 0 } }; _],
-    });
+    static STATISTICS: Shared<PartitionStatistics> = Shared::zeroed();
 
     fn start(_info: u64) -> ! {
         let count = connection::info().map_or(1, |info| info.vcpu_count);

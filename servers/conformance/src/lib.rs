@@ -6,3 +6,4 @@
 pub mod check;
 pub mod command;
 pub mod connection;
+pub mod tables;

@@ -51,9 +51,10 @@ pub struct Shared<T> {
 unsafe impl<T: Plain> Sync for Shared<T> {}
 
 impl<T: Plain> Shared<T> {
-    /// Creates the page.
-    pub const fn new(value: T) -> Shared<T> {
-        Shared { value: UnsafeCell::new(value) }
+    /// Creates the page, all zeros.
+    pub const fn zeroed() -> Shared<T> {
+        // SAFETY: (1) any bytes are a value of plain data.
+        Shared { value: UnsafeCell::new(unsafe { core::mem::zeroed() }) }
     }
 
     /// Returns its guest-physical address.

@@ -11,6 +11,7 @@ use sawmill_abi::object::{
     RIGHT_ALL, RIGHT_REGION_EXECUTE, RIGHT_REGION_READ, RIGHT_REGION_WRITE, SELECTOR_MACHINE, SELECTOR_VCPU_BASE,
 };
 use sawmill_abi::status::Status;
+use sawmill_conformance::tables;
 use sawmill_proto::system::SELECTOR_OWN_CONTROL;
 use sawmill_rt::calls::{self, MACHINE, SELF, Selector};
 use sawmill_rt::memory::{Place, Window};
@@ -135,12 +136,7 @@ impl<'a> Puppet<'a> {
 
     /// Writes page tables, program, and random bytes to play with.
     fn fill(&mut self, rng: &mut Rng) {
-        // SDM Vol. 3A, "4-Level Paging": present, writable; large pages of the first GiB.
-        self.put(TABLES, (TABLES + PAGE_SIZE) | 3);
-        self.put(TABLES + PAGE_SIZE, (TABLES + 2 * PAGE_SIZE) | 3);
-        for index in 0..PAGE_SIZE / 8 {
-            self.put(TABLES + 2 * PAGE_SIZE + index * 8, (index << 21) | 0x83);
-        }
+        tables::map_first_gib(&mut self.window, TABLES, tables::KERNEL);
         let _ = self.window.write(CODE, self.program);
         for offset in (0..PAGE_SIZE).step_by(8) {
             self.put(EVENT_PAGE + offset, 0);

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use fastrand::Rng;
 use sawmill_abi::fault::ExitKind;
 use sawmill_abi::object::{SELECTOR_COUNT, VCPUS_MAX};
-use sawmill_abi::statistics::{PartitionStatistics, VcpuStatistics};
+use sawmill_abi::statistics::PartitionStatistics;
 use sawmill_abi::status::{REPLY_NONE, Status};
 use sawmill_conformance::check::{self, Verdict, Why, ensure, equal, works};
 use sawmill_conformance::{command, connection};
@@ -43,15 +43,7 @@ static RUNNING: AtomicU64 = AtomicU64::new(0);
 static LEFT: AtomicU64 = AtomicU64::new(0);
 static BUILT: AtomicU64 = AtomicU64::new(0);
 
-static STATISTICS: Shared<PartitionStatistics> = Shared::new(PartitionStatistics {
-    state: 0,
-    region_pages: 0,
-    kernel_frames: 0,
-    region_quota_pages: 0,
-    kernel_quota_frames: 0,
-    vcpu_count: 0,
-    vcpus: [const { VcpuStatistics { exits: [0; _], run_tsc: 0, calls: 0, served: 0, injections: 0 } }; _],
-});
+static STATISTICS: Shared<PartitionStatistics> = Shared::zeroed();
 
 /// What every selector names: kind and rights; zeros for nothing.
 type Table = [(u64, u64); SELECTOR_COUNT as usize];

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Small partitions that run one program each.
 
-use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::fault::FAULT_PARK;
 use sawmill_abi::object::{RIGHT_ALL, RIGHT_REGION_EXECUTE, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
 use sawmill_abi::region::REGION_ALIGN_2M;
 use sawmill_abi::status::{REPLY_NONE, Status};
 use sawmill_conformance::check::{Why, works};
+use sawmill_conformance::tables;
 use sawmill_rt::calls::{self, Message, SELF, Selector};
 use sawmill_rt::memory::Window;
 use sawmill_rt::time;
@@ -166,16 +166,11 @@ pub fn run(context: &mut Context, program: &[u8], arguments: &[u64]) -> Result<(
 
 /// Writes page tables, descriptors, program and arguments.
 fn fill(window: &mut Window<'_>, program: &[u8], arguments: &[u64]) {
-    // SDM Vol. 3A, "4-Level Paging": present, writable, user; large pages.
+    tables::map_first_gib(window, TABLES, tables::USER);
     let mut put = |gpa: u64, word: u64| {
         // All addresses here lie in the window.
         let _ = window.write_record(gpa, &word);
     };
-    put(TABLES, (TABLES + PAGE_SIZE) | 7);
-    put(TABLES + PAGE_SIZE, (TABLES + 2 * PAGE_SIZE) | 7);
-    for index in 0..PAGE_SIZE / 8 {
-        put(TABLES + 2 * PAGE_SIZE + index * 8, (index << 21) | 0x87);
-    }
     // SDM Vol. 3A, "Segment Descriptors": 0x10 kernel code, 0x18 user data, 0x20 user code.
     let descriptors = [0, 0, 0x00af_9b00_0000_ffff, 0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff];
     for (index, descriptor) in (0u64..).zip(descriptors) {

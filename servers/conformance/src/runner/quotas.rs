@@ -3,7 +3,7 @@
 
 use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::object::RIGHT_REGION_READ;
-use sawmill_abi::statistics::{PartitionStatistics, VcpuStatistics};
+use sawmill_abi::statistics::PartitionStatistics;
 use sawmill_abi::status::Status;
 use sawmill_conformance::check::{Verdict, Why, ensure, equal, refused, works};
 use sawmill_rt::calls::{self, SELF, Selector};
@@ -33,15 +33,7 @@ pub const TESTS: &[Test] = &[
 /// More than a partition can have of anything.
 const MANY: usize = 250;
 
-static STATISTICS: Shared<PartitionStatistics> = Shared::new(PartitionStatistics {
-    state: 0,
-    region_pages: 0,
-    kernel_frames: 0,
-    region_quota_pages: 0,
-    kernel_quota_frames: 0,
-    vcpu_count: 0,
-    vcpus: [const { VcpuStatistics { exits: [0; _], run_tsc: 0, calls: 0, served: 0, injections: 0 } }; _],
-});
+static STATISTICS: Shared<PartitionStatistics> = Shared::zeroed();
 
 fn own() -> Result<PartitionStatistics, Why> {
     works(calls::partition_statistics(OWN, &STATISTICS), "partition_statistics")

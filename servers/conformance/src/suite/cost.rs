@@ -2,7 +2,7 @@
 //! What an empty call costs: exits by the counters, instructions by the time stamp counter (exact in Bochs).
 
 use sawmill_abi::object::SELECTOR_SELF;
-use sawmill_abi::statistics::{ExitClass, PartitionStatistics, VcpuStatistics};
+use sawmill_abi::statistics::{ExitClass, PartitionStatistics};
 use sawmill_abi::status::Status;
 use sawmill_conformance::check::{self, Verdict, Why, equal, works};
 use sawmill_conformance::command;
@@ -19,15 +19,7 @@ pub const TESTS: &[Test] = &[("cost-of-empty-call", cost)];
 const ROUNDS: u64 = 100;
 const BATCHES: u64 = 20;
 
-static STATISTICS: Shared<PartitionStatistics> = Shared::new(PartitionStatistics {
-    state: 0,
-    region_pages: 0,
-    kernel_frames: 0,
-    region_quota_pages: 0,
-    kernel_quota_frames: 0,
-    vcpu_count: 0,
-    vcpus: [const { VcpuStatistics { exits: [0; _], run_tsc: 0, calls: 0, served: 0, injections: 0 } }; _],
-});
+static STATISTICS: Shared<PartitionStatistics> = Shared::zeroed();
 
 /// Exits for calls of vCPU 0, and for replies of the assistant.
 fn exits(context: &Context) -> Result<(u64, u64), Why> {

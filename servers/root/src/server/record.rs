@@ -16,23 +16,14 @@ use sawmill_proto::root::LIFE_READY;
 use sawmill_proto::statistics::{EXIT_NAMES, LIFE_NAMES, OPTION};
 use sawmill_root::names;
 use sawmill_rt::calls::{self, SELF, Selector};
-use sawmill_rt::memory::{Shared, TRACE_ENTRIES, TracePage};
+use sawmill_rt::memory::{Shared, TracePage};
 use sawmill_rt::{println, time};
 
 use super::serve::{self, ROOT_NUMBER};
 use super::state::Root;
 
-static STATISTICS: Shared<PartitionStatistics> = Shared::new(PartitionStatistics {
-    state: 0,
-    region_pages: 0,
-    kernel_frames: 0,
-    region_quota_pages: 0,
-    kernel_quota_frames: 0,
-    vcpu_count: 0,
-    vcpus: [const { VcpuStatistics { exits: [0; _], run_tsc: 0, calls: 0, served: 0, injections: 0 } }; _],
-});
-static TRACE: Shared<TracePage> =
-    Shared::new(TracePage([TraceEntry { tsc: 0, kind: 0, who: 0, a: 0, b: 0 }; TRACE_ENTRIES]));
+static STATISTICS: Shared<PartitionStatistics> = Shared::zeroed();
+static TRACE: Shared<TracePage> = Shared::zeroed();
 
 /// Everything that can be traced.
 const TRACE_ALL: u64 = !0;

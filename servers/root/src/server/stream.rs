@@ -18,8 +18,7 @@ use super::record;
 use super::serve::ROOT_NUMBER;
 use super::state::Root;
 
-static PAGE: Shared<TracePage> =
-    Shared::new(TracePage([TraceEntry { tsc: 0, kind: 0, who: 0, a: 0, b: 0 }; TRACE_ENTRIES]));
+static PAGE: Shared<TracePage> = Shared::zeroed();
 
 /// How far the rings have been sent.
 pub struct Stream {
