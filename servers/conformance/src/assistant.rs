@@ -8,18 +8,16 @@ mod assistant {
 
     use sawmill_abi::fault::ExitKind;
     use sawmill_abi::object::SELECTOR_SELF;
-    use sawmill_abi::statistics::PartitionStatistics;
     use sawmill_abi::status::{REPLY_NONE, Status};
-    use sawmill_conformance::{command, connection};
+    use sawmill_conformance::{account, command, connection};
     use sawmill_rt::calls::{self, Message, Selector};
     use sawmill_rt::event::Events;
-    use sawmill_rt::memory::{self, Shared};
+    use sawmill_rt::memory;
     use sawmill_rt::{bare, println, time, vcpu};
 
     sawmill_rt::entry!(start);
 
     static STALE: AtomicU64 = AtomicU64::new(0);
-    static STATISTICS: Shared<PartitionStatistics> = Shared::zeroed();
 
     fn start(_info: u64) -> ! {
         let count = connection::info().map_or(1, |info| info.vcpu_count);
@@ -94,13 +92,13 @@ mod assistant {
                 (done, words)
             }
             command::ASK => (done, [message.badge, index, STALE.load(Ordering::SeqCst), 0, 0, 0]),
-            command::EXITS => match calls::partition_statistics(Selector(SELECTOR_SELF), &STATISTICS) {
+            command::EXITS => match account::of(Selector(SELECTOR_SELF)) {
                 Ok(page) => {
                     let class = usize::try_from(words[1]).unwrap_or(0);
                     let exits = page.vcpus.iter().filter_map(|vcpu| vcpu.exits.get(class)).sum();
                     (done, [exits, 0, 0, 0, 0, 0])
                 }
-                Err(status) => (status as u64, words),
+                Err(why) => (why.seen, words),
             },
             command::TWICE => {
                 note(calls::portal_reply(done, words));

@@ -3,6 +3,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod check;
 pub mod command;
 pub mod connection;

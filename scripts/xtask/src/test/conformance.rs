@@ -52,7 +52,7 @@ fn fuzz(bench: &Bench, cpus: &str, options: &str) -> Result<()> {
         bail!("the fuzzer did not come to its end");
     };
     measure::remember(format!("fuzzed: {fuzzed} ({cpus} CPU(s))"));
-    ended.expect_in_output("released: ")?;
+    ended.expect_in_output("released: ")?.expect_in_output("exhausted: ")?;
     Ok(())
 }
 

@@ -10,6 +10,8 @@ mod coverage;
 #[cfg(target_os = "none")]
 mod driver;
 #[cfg(target_os = "none")]
+mod exhaust;
+#[cfg(target_os = "none")]
 mod generate;
 #[cfg(target_os = "none")]
 mod puppet;

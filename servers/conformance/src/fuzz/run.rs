@@ -9,17 +9,17 @@ use sawmill_abi::object::{SELECTOR_COUNT, VCPUS_MAX};
 use sawmill_abi::statistics::PartitionStatistics;
 use sawmill_abi::status::{REPLY_NONE, Status};
 use sawmill_conformance::check::{self, Verdict, Why, ensure, equal, works};
-use sawmill_conformance::{command, connection};
+use sawmill_conformance::{account, command, connection};
 use sawmill_proto::root::{ROOT_NUMBER_OPTION, ROOT_REPORT_READY, ROOT_SERVICE};
 use sawmill_proto::system::SELECTOR_OWN_CONTROL;
 use sawmill_rt::calls::{self, Selector};
 use sawmill_rt::event::Events;
-use sawmill_rt::memory::{Place, Shared};
+use sawmill_rt::memory::Place;
 use sawmill_rt::{println, time, vcpu};
 
 use super::driver::{Driver, Worked};
 use super::puppet::{PAGES, Puppet};
-use super::{code, coverage};
+use super::{code, coverage, exhaust};
 
 sawmill_rt::entry!(start);
 
@@ -32,7 +32,7 @@ const PUPPETS: usize = 4;
 /// Calls between two looks at the worker.
 const LOOK: u64 = 100_000;
 /// The partition's own capability with all rights.
-const OWN: Selector = Selector(SELECTOR_OWN_CONTROL);
+pub const OWN: Selector = Selector(SELECTOR_OWN_CONTROL);
 
 static TARGET: AtomicU64 = AtomicU64::new(0);
 static SEED_NOW: AtomicU64 = AtomicU64::new(0);
@@ -42,8 +42,6 @@ static RUNNING: AtomicU64 = AtomicU64::new(0);
 /// Drivers that have not yet taken their puppets down.
 static LEFT: AtomicU64 = AtomicU64::new(0);
 static BUILT: AtomicU64 = AtomicU64::new(0);
-
-static STATISTICS: Shared<PartitionStatistics> = Shared::zeroed();
 
 /// What every selector names: kind and rights; zeros for nothing.
 type Table = [(u64, u64); SELECTOR_COUNT as usize];
@@ -79,7 +77,7 @@ fn fuzz(events: Events) -> Verdict {
     let worker = Selector(worker.portal_selector);
     let (seed, calls) = (option(*b"seed\0\0\0\0", SEED), option(*b"calls\0\0\0", CALLS));
     println!("fuzzing: seed {seed}, {calls} calls, {} CPU(s)", info.vcpu_count);
-    let (before, table) = (own()?, table());
+    let (before, table) = (account::of(OWN)?, table());
     let begun = time::tsc();
     {
         let (mut place, _) = places(VCPUS_MAX);
@@ -110,6 +108,7 @@ fn fuzz(events: Events) -> Verdict {
     println!("worker: {} rounds, {} failures", words[0], words[1]);
     equal(words[1], 0, "the worker was disturbed")?;
     release(&table, &before)?;
+    exhaust::exhaust()?;
     equal(missing, 0, "rows that were not reached")
 }
 
@@ -194,10 +193,6 @@ fn drive(index: u64, events: Events, mut at_times: impl FnMut(u64, &mut u64) -> 
     verdict
 }
 
-fn own() -> Result<PartitionStatistics, Why> {
-    works(calls::partition_statistics(OWN, &STATISTICS), "partition_statistics")
-}
-
 fn table() -> Table {
     let mut table = [(0, 0); SELECTOR_COUNT as usize];
     for (selector, place) in (0..).zip(&mut table) {
@@ -215,7 +210,7 @@ fn release(before: &Table, was: &PartitionStatistics) -> Verdict {
             let _ = calls::capability_destroy(Selector(selector));
         }
     }
-    let now = own()?;
+    let now = account::of(OWN)?;
     equal(now.kernel_frames, was.kernel_frames, "kernel frames after everything was released")?;
     equal(now.region_pages, was.region_pages, "region pages after everything was released")?;
     equal(now.vcpu_count, was.vcpu_count, "vCPUs")?;

@@ -3,11 +3,10 @@
 
 use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::object::RIGHT_REGION_READ;
-use sawmill_abi::statistics::PartitionStatistics;
 use sawmill_abi::status::Status;
-use sawmill_conformance::check::{Verdict, Why, ensure, equal, refused, works};
+use sawmill_conformance::account;
+use sawmill_conformance::check::{Verdict, ensure, equal, refused, works};
 use sawmill_rt::calls::{self, SELF, Selector};
-use sawmill_rt::memory::Shared;
 
 use super::child::{Child, EVENT_PAGE, QUOTA_PAGES};
 use super::code;
@@ -33,27 +32,21 @@ pub const TESTS: &[Test] = &[
 /// More than a partition can have of anything.
 const MANY: usize = 250;
 
-static STATISTICS: Shared<PartitionStatistics> = Shared::zeroed();
-
-fn own() -> Result<PartitionStatistics, Why> {
-    works(calls::partition_statistics(OWN, &STATISTICS), "partition_statistics")
-}
-
 fn too_large(_context: &mut Context) -> Verdict {
-    let before = own()?;
+    let before = account::of(OWN)?;
     let name = *b"greedy\0\0\0\0\0\0\0\0\0\0";
     let create = |frames, pages| calls::partition_create(SELF, name, frames, pages);
     refused(create(before.kernel_quota_frames + 1, 0), Status::NoQuota, "more frames than there are")?;
     refused(create(16, before.region_quota_pages + 1), Status::NoQuota, "more pages than there are")?;
     refused(create(u64::MAX, u64::MAX), Status::NoQuota, "endless quotas")?;
-    let after = own()?;
+    let after = account::of(OWN)?;
     equal(after.kernel_frames, before.kernel_frames, "frames after refusals")?;
     equal(after.region_pages, before.region_pages, "pages after refusals")
 }
 
 fn pages_used_up(context: &mut Context) -> Verdict {
     let child = Child::empty(context)?;
-    let before = own()?;
+    let before = account::of(OWN)?;
     let mut used = super::child::PAGES;
     let last = loop {
         match calls::region_create(child.partition, 64, 0) {
@@ -63,7 +56,7 @@ fn pages_used_up(context: &mut Context) -> Verdict {
     };
     refused(last, Status::NoQuota, "a partition got more pages than its quota")?;
     equal(used, QUOTA_PAGES, "pages it could use")?;
-    equal(own()?.region_pages, before.region_pages, "the runner paid for the child's regions")?;
+    equal(account::of(OWN)?.region_pages, before.region_pages, "the runner paid for the child's regions")?;
     child.destroy(context)
 }
 
@@ -87,14 +80,14 @@ fn frames_used_up(context: &mut Context) -> Verdict {
 fn comes_back(context: &mut Context) -> Verdict {
     let first = Child::new(context, code::spin(), &[], 0)?;
     first.destroy(context)?;
-    let before = own()?;
+    let before = account::of(OWN)?;
     for _ in 0..64 {
         let child = Child::new(context, code::triple_fault(), &[], 0)?;
         child.start()?;
         child.fault(context)?;
         child.destroy(context)?;
     }
-    let after = own()?;
+    let after = account::of(OWN)?;
     equal(after.region_pages, before.region_pages, "region pages were lost")?;
     equal(after.kernel_frames, before.kernel_frames, "kernel frames were lost")?;
     ensure(after.region_pages <= after.region_quota_pages, "more used than allowed", after.region_pages)
@@ -104,51 +97,21 @@ fn made<T>((selector, _): (Selector, T)) -> Selector {
     selector
 }
 
-fn charged(child: &Child) -> Result<(u64, u64), Why> {
-    let page = works(calls::partition_statistics(child.partition, &STATISTICS), "statistics of the child")?;
-    Ok((page.kernel_frames, page.region_pages))
-}
-
 /// Makes objects of one kind on a child's account until it is refused, and releases them: everything is back.
 fn exhausted(context: &mut Context, make: fn(&Child) -> calls::Result<Selector>) -> Verdict {
     let child = Child::new(context, code::spin(), &[], 0)?;
-    let verdict = exhaust(&child, make);
+    let verdict = account::exhaust(child.partition, Status::NoQuota, || make(&child));
     child.destroy(context)?;
-    verdict
-}
-
-fn exhaust(child: &Child, make: fn(&Child) -> calls::Result<Selector>) -> Verdict {
-    let before = charged(child)?;
-    let (mut all, mut count) = ([Selector(0); MANY], 0);
-    for _ in 0..2 {
-        let first = count;
-        count = 0;
-        let last = loop {
-            match (make(child), all.get_mut(count)) {
-                (Ok(selector), Some(place)) => *place = selector,
-                (other, _) => break other,
-            }
-            count += 1;
-        };
-        refused(last, Status::NoQuota, "a partition got more than its quota")?;
-        ensure(count > 0 && (first == 0 || first == count), "another number than the first time", count as u64)?;
-        for selector in all.iter().take(count) {
-            works(calls::capability_destroy(*selector), "destroy")?;
-        }
-        let after = charged(child)?;
-        equal(after.0, before.0, "kernel frames were lost")?;
-        equal(after.1, before.1, "region pages were lost")?;
-    }
-    Ok(())
+    verdict.map(drop)
 }
 
 fn vcpus(context: &mut Context) -> Verdict {
     let child = Child::new(context, code::spin(), &[], 0)?;
     // A partition cannot have more than eight: the quota is made short first.
-    let page = works(calls::partition_statistics(child.partition, &STATISTICS), "statistics of the child")?;
+    let page = account::of(child.partition)?;
     let rest = page.kernel_quota_frames - page.kernel_frames;
     works(calls::partition_create(child.partition, [0; 16], rest.saturating_sub(5), 0), "take most of the quota")?;
-    let before = charged(&child)?;
+    let before = account::charged(child.partition)?;
     let create = |index| calls::vcpu_create(child.partition, index, 0, 1, EVENT_PAGE + index * PAGE_SIZE);
     let (mut all, mut index) = ([Selector(0); 8], 1);
     let last = loop {
@@ -162,7 +125,7 @@ fn vcpus(context: &mut Context) -> Verdict {
     for vcpu in all.iter().take(index).skip(1) {
         works(calls::capability_destroy(*vcpu), "destroy a vCPU")?;
     }
-    let after = charged(&child)?;
+    let after = account::charged(child.partition)?;
     child.destroy(context)?;
     equal(after.0, before.0, "kernel frames were lost")?;
     verdict
@@ -170,7 +133,7 @@ fn vcpus(context: &mut Context) -> Verdict {
 
 fn mappings(context: &mut Context) -> Verdict {
     let child = Child::new(context, code::spin(), &[], 0)?;
-    let before = charged(&child)?;
+    let before = account::charged(child.partition)?;
     // Far apart, so that each takes page tables, too.
     let place = |index: u64| (1 << 32) + index * (1 << 30);
     let mut count = 0;
@@ -184,7 +147,7 @@ fn mappings(context: &mut Context) -> Verdict {
     for index in 0..count {
         works(calls::region_unmap(child.partition, place(index), 1), "unmap")?;
     }
-    let after = charged(&child)?;
+    let after = account::charged(child.partition)?;
     child.destroy(context)?;
     equal(after.0, before.0, "kernel frames were lost")?;
     ensure(count > 0, "nothing could be mapped", count)?;
@@ -194,7 +157,7 @@ fn mappings(context: &mut Context) -> Verdict {
 /// Fills a child's table; copies cost nothing, and go with what they were copied from.
 fn selectors(context: &mut Context) -> Verdict {
     let child = Child::new(context, code::spin(), &[], 0)?;
-    let before = charged(&child)?;
+    let before = account::charged(child.partition)?;
     let region = works(calls::region_create(SELF, 1, 0), "region_create")?;
     let mut count = 0;
     let last = loop {
@@ -205,7 +168,7 @@ fn selectors(context: &mut Context) -> Verdict {
     };
     let verdict = refused(last, Status::NoSlot, "a table took more than it has places");
     let removed = works(calls::capability_destroy(region), "destroy")?;
-    let after = charged(&child)?;
+    let after = account::charged(child.partition)?;
     child.destroy(context)?;
     equal(removed, count + 1, "capabilities removed")?;
     equal(after.0, before.0, "copies were charged")?;

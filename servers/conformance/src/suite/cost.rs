@@ -2,12 +2,11 @@
 //! What an empty call costs: exits by the counters, instructions by the time stamp counter (exact in Bochs).
 
 use sawmill_abi::object::SELECTOR_SELF;
-use sawmill_abi::statistics::{ExitClass, PartitionStatistics};
+use sawmill_abi::statistics::ExitClass;
 use sawmill_abi::status::Status;
-use sawmill_conformance::check::{self, Verdict, Why, equal, works};
-use sawmill_conformance::command;
+use sawmill_conformance::check::{self, Verdict, Why, equal};
+use sawmill_conformance::{account, command};
 use sawmill_rt::calls::{self, Selector};
-use sawmill_rt::memory::Shared;
 use sawmill_rt::{bare, println};
 
 use super::run::{Context, Test};
@@ -19,11 +18,9 @@ pub const TESTS: &[Test] = &[("cost-of-empty-call", cost)];
 const ROUNDS: u64 = 100;
 const BATCHES: u64 = 20;
 
-static STATISTICS: Shared<PartitionStatistics> = Shared::zeroed();
-
 /// Exits for calls of vCPU 0, and for replies of the assistant.
 fn exits(context: &Context) -> Result<(u64, u64), Why> {
-    let page = works(calls::partition_statistics(Selector(SELECTOR_SELF), &STATISTICS), "partition_statistics")?;
+    let page = account::of(Selector(SELECTOR_SELF))?;
     let own = page.vcpus[0].exits[ExitClass::PortalCall as usize];
     let words = [command::EXITS, ExitClass::PortalReply as u64, 0, 0, 0, 0];
     let outcome = calls::portal_call(context.portal(), words);
