@@ -36,11 +36,15 @@ pub fn remember(figure: String) {
     }
 }
 
-/// Prints the figures.
-pub fn print() {
+/// Prints the figures that tests came across.
+pub fn print_remembered() {
     for figure in FIGURES.lock().map(|figures| figures.clone()).unwrap_or_default() {
         println!("{figure}");
     }
+}
+
+/// Prints the figures of the source.
+pub fn print() {
     match root_mode_lines() {
         Ok(lines) => println!("lines that run in root mode: {lines} (at most {ROOT_MODE_LINES_MAX})"),
         Err(error) => println!("lines that run in root mode: unknown ({error:#})"),

@@ -136,6 +136,7 @@ pub fn run(options: &Options) -> Result<bool> {
         passed += results.0;
         failed += results.1;
     }
+    measure::print_remembered();
     if options.filters.is_empty() {
         print_measures();
     }
