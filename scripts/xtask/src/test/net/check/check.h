@@ -55,7 +55,5 @@ int is_ready(int fd, short events, int timeout_ms);
 void set_blocking(int fd, int is_blocking);
 /* Sockets that the network's server has, from /proc/net/sockstat. */
 long sockets_of_server(void);
-/* A line "NAME COUNT" of /proc/sawmill/exits. */
-long long exits_of(const char *name);
 
 #endif

@@ -131,21 +131,6 @@ long sockets_of_server(void)
 	return count;
 }
 
-long long exits_of(const char *name)
-{
-	FILE *file = fopen("/proc/sawmill/exits", "r");
-	long long count = -1, found = -1;
-	char word[64];
-
-	CHECK(file != NULL);
-	while (fscanf(file, "%63s %lld", word, &count) == 2)
-		if (!strcmp(word, name))
-			found = count;
-	fclose(file);
-	CHECK(found >= 0);
-	return found;
-}
-
 static int run(const struct check *check)
 {
 	int status;
