@@ -30,7 +30,7 @@ pub const CASES: &[Case] = &[Case { name: "corrupt-image", limit_s: 600, run: |b
 
 /// Those that only run by name or with `--all`.
 pub const LONG: &[Case] =
-    &[Case { name: "corrupt-long-image", limit_s: 3600, run: |bench| corrupt(bench, KINDS..KINDS * 16) }];
+    &[Case { name: "corrupt-long-image", limit_s: 3600, run: |bench| corrupt(bench, KINDS..KINDS * 6) }];
 
 /// A piece of an image: offset and length in bytes.
 type Piece = (u64, u64);

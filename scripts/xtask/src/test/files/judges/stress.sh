@@ -3,8 +3,9 @@
 ops=$1
 shift
 all=$(stress-ng --class 'filesystem?' 2>&1 | sed -n 's/^.*: //p' | tail -n 1)
-# Two need what a file system is not asked for: mount name spaces, and Android's binder.
-[ $# -gt 0 ] || set -- $(echo "$all" | tr ' ' '\n' | grep -v '^bind')
+# Three need what a file system is not asked for: mount name spaces, Android's binder, and priorities of a block layer,
+# which the app partition does not have.
+[ $# -gt 0 ] || set -- $(echo "$all" | tr ' ' '\n' | grep -v -e '^bind' -e '^ioprio$')
 except=none
 for name in $all; do
 	case " $* " in *" $name "*) ;; *) except="$except,$name" ;; esac
