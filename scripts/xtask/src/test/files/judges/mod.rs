@@ -4,8 +4,8 @@
 //! [`programs`] has them and their images, [`verdicts`] what they say. Whatever fails has to fail on stock Linux's
 //! ext2 in the same emulator, too, which then runs these cases; after each run the image is clean.
 
-mod programs;
-mod verdicts;
+pub mod programs;
+pub mod verdicts;
 
 use anyhow::Result;
 
@@ -46,13 +46,13 @@ const FIO: &str = include_str!("fio.sh");
 const FIO_JOBS: &str = include_str!("fio.ini");
 const SQLITE: &str = include_str!("sqlite.sh");
 const TREE: &str = include_str!("tree.sh");
-const PYTHON: &str = include_str!("python-tests.py");
+pub const PYTHON: &str = include_str!("python-tests.py");
 const STRESS: &str = include_str!("stress.sh");
 const DEBIAN_JUDGES: &str = "cd /root; export SIZE=1m MODULES='test_mmap test_shutil'; \
     bash fio.sh random-psync-direct mixed-libaio-direct several-jobs; \
     bash sqlite.sh 200; python3 python-tests.py 2>&1; echo ALL DONE";
 /// What our scripts say at their end.
-const END: &str = "CASES DONE";
+pub const END: &str = "CASES DONE";
 /// Memory for the Debian userland.
 const DEBIAN: [&str; 2] = ["--memory", "768"];
 /// The directories of Linux's source that make the tree: files of all modes, links.

@@ -54,8 +54,13 @@ fn debian_image() -> Result<PathBuf> {
 
 /// A copy of the Debian image with files of the host: their text or path, and their names there.
 pub fn debian(bench: &Bench, files: &[(&str, Content<'_>)]) -> Result<PathBuf> {
+    debian_with(&debian_image()?, bench, files)
+}
+
+/// The same of another image.
+pub fn debian_with(original: &Path, bench: &Bench, files: &[(&str, Content<'_>)]) -> Result<PathBuf> {
     let image = bench.path("debian.ext2");
-    copy(&debian_image()?, &image)?;
+    copy(original, &image)?;
     Tool::new("chmod").arg("u+w").arg(&image).run()?;
     for (name, content) in files {
         let file = match content {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 
@@ -47,6 +48,9 @@ impl Verdicts {
     }
 }
 
+/// What happens outside of a machine; it returns lines of verdicts.
+pub type Outside<'a> = &'a (dyn Fn(&Boot) -> String + Sync);
+
 /// One judge: how it runs, and what it has to say at least.
 #[derive(Debug)]
 pub struct Judge<'a> {
@@ -62,16 +66,31 @@ pub struct Judge<'a> {
     pub ok_min: usize,
 }
 
+/// Which cases a boot runs (none for all), and whether it has ended.
+#[derive(Debug, Default)]
+pub struct Boot {
+    /// Names of the cases.
+    pub cases: BTreeSet<String>,
+    /// The machine is gone.
+    pub has_ended: AtomicBool,
+}
+
 impl Judge<'_> {
-    /// Fails unless each case passes, or fails on stock Linux's ext2, too; afterwards the image is clean.
+    /// Fails unless each case passes, or fails on stock Linux, too; afterwards the image is clean.
     pub fn judge(&self, bench: &Bench, name: &str) -> Result<()> {
-        let (verdicts, words) = self.run(bench, "judged.ext2", &[], &BTreeSet::new())?;
+        self.judge_with(bench, name, &|_| String::new())
+    }
+
+    /// The same, and `outside` has a part in it: it runs beside each machine, ends soon after it, and gives verdicts, too.
+    pub fn judge_with(&self, bench: &Bench, name: &str, outside: Outside<'_>) -> Result<()> {
+        let (verdicts, words) = self.run(bench, "judged.ext2", &[], Boot::default(), outside)?;
         if verdicts.ok.len() < self.ok_min {
             bail!("only {} cases passed, not {}:\n{}", verdicts.ok.len(), self.ok_min, last_lines(&words));
         }
         let mut same = BTreeSet::new();
         if !verdicts.failed.is_empty() {
-            let (stock, _) = self.run(bench, "stock.ext2", &["--stock"], &verdicts.failed)?;
+            let again = Boot { cases: verdicts.failed.clone(), ..Boot::default() };
+            let (stock, _) = self.run(bench, "stock.ext2", &["--stock"], again, outside)?;
             same.extend(verdicts.failed.intersection(&stock.failed).cloned());
         }
         let worse: Vec<&str> = verdicts.failed.difference(&same).map(String::as_str).collect();
@@ -86,17 +105,31 @@ impl Judge<'_> {
     }
 
     /// Runs on a copy of the image; returns the verdicts and all words.
-    fn run(&self, bench: &Bench, copy: &str, options: &[&str], cases: &BTreeSet<String>) -> Result<(Verdicts, String)> {
+    fn run(
+        &self,
+        bench: &Bench,
+        copy: &str,
+        options: &[&str],
+        boot: Boot,
+        outside: Outside<'_>,
+    ) -> Result<(Verdicts, String)> {
         let image = bench.path(copy);
         programs::copy(self.image, &image)?;
         let disk = image.display().to_string();
         let options: Vec<&str> = ["--disk", &disk].iter().chain(self.options).chain(options).copied().collect();
-        let command: Vec<&str> = self.command.iter().copied().chain(cases.iter().map(String::as_str)).collect();
-        let ended = bench.boot(&options, &command, &[])?;
+        let command: Vec<&str> = self.command.iter().copied().chain(boot.cases.iter().map(String::as_str)).collect();
+        let (ended, words) = std::thread::scope(|scope| {
+            let outside = scope.spawn(|| outside(&boot));
+            let ended = bench.boot(&options, &command, &[]);
+            boot.has_ended.store(true, Ordering::Relaxed);
+            (ended, outside.join())
+        });
+        let ended = ended?;
         ended.expect_in_output(self.end)?;
         expect_clean(&image)?;
         std::fs::remove_file(&image)?;
-        Ok((Verdicts::parse(&ended.output), ended.output))
+        let words = words.map_err(|_| anyhow::anyhow!("what is outside of the machine panicked"))? + &ended.output;
+        Ok((Verdicts::parse(&words), words))
     }
 }
 
