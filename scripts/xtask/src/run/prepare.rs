@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use super::bochs::INSTRUCTIONS_PER_SECOND;
 use super::choose::Machine;
-use super::options::{DEFAULT_MEMORY_MIB, Options};
+use super::options::{DEFAULT_MEMORY_MIB, Network, Options};
 use super::terminal;
 use super::wire::Wire;
 use crate::image::{self, Content, Entry, Firmware, Menu, Tuning};
@@ -49,7 +49,9 @@ fn stock(options: &Options, machine: Machine, iso: &Path) -> Result<(Entry, Boot
         Machine::Qemu => String::new(),
         Machine::KvmInBochs => bail!("--stock runs in Bochs and in QEMU, not in one inside the other"),
     };
-    let entry = image::stock::entry(initrd, &format!("{clock}{}", options.hypervisor_options))?;
+    // As the ip partition does.
+    let address = if options.net == Network::None { "" } else { "ip=dhcp " };
+    let entry = image::stock::entry(initrd, &format!("{clock}{address}{}", options.hypervisor_options))?;
     let names = vec!["linux".to_owned()];
     Ok((entry, Boot { iso: iso.to_path_buf(), wire: Wire::Ports, names, has_command: true }))
 }
