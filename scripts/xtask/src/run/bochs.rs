@@ -12,6 +12,7 @@ use anyhow::{Result, bail};
 
 use super::emulator::Ports;
 use super::options::{DiskBus, Hardware, Network};
+use super::tap;
 use crate::paths::Scratch;
 
 /// What Bochs takes for a second of the machine's time.
@@ -39,9 +40,10 @@ pub fn command(
     for index in 0..ports.count() {
         writeln!(text, "com{}: {}", index + 1, serial(ports.number(index)?))?;
     }
-    let wire = match hardware.network {
+    let wire = match &hardware.network {
         Network::None => None,
         Network::User => Some(format!("slirp, script={}", slirp_rules(hardware, scratch)?.display())),
+        Network::Tap(name) => Some(format!("tuntap, ethdev={}:{name}", tap::DEVICE)),
         Network::Frames(port) => Some(format!("socket, ethdev={port}")),
     };
     if let Some(wire) = wire {

@@ -18,6 +18,7 @@ pub mod qemu;
 pub mod session;
 mod signals;
 mod splitter;
+mod tap;
 mod terminal;
 mod wire;
 
@@ -26,7 +27,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::paths::Scratch;
 use crate::progress;
@@ -36,8 +37,8 @@ use console::Console;
 use disk::{Changes, Disk};
 use emulator::{Emulator, Ports, Words};
 use log::Log;
-use options::DiskBus;
 pub use options::Options;
+use options::{DiskBus, Network};
 pub use outcome::{Outcome, SYSTEM_FAILURE};
 use session::{Limits, Session, Style};
 
@@ -54,6 +55,12 @@ pub fn run(options: &Options) -> Result<u8> {
     let choice = choose::machine(options.machine);
     if !options.is_interactive() && !options.verbose {
         progress::set_quiet();
+    }
+    if let Network::Tap(name) = &options.net {
+        if choice.machine == Machine::KvmInBochs {
+            bail!("a tap device of the host does not reach into a machine inside a machine");
+        }
+        tap::check(name)?;
     }
     let scratch = Scratch::new("run")?;
     let (image, changes) = match &options.disk {

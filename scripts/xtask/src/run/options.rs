@@ -37,8 +37,8 @@ pub struct Options {
     /// What the second app partition runs, by its shell; for `servers/system-two-apps.toml`. Its words are in the log.
     #[arg(long, value_name = "COMMAND", conflicts_with = "stock")]
     pub beside: Option<String>,
-    /// The network of the machine: `user` (the emulator's own, no privileges needed), `none`, or on Bochs
-    /// `frames:PORT`, where a program of the host is the wire. The ip partition gets the NIC.
+    /// The network of the machine: `user` (the emulator's own, no privileges needed), `tap:NAME` (a tap device of the
+    /// host), `none`, or on Bochs `frames:PORT`, where a program of the host is the wire. The ip partition gets the NIC.
     #[arg(long, default_value = "user", value_parser = network)]
     pub net: Network,
     /// With `--net user`: connections to this port of the host's loopback go to that port of the guest.
@@ -107,23 +107,33 @@ fn copy_out(text: &str) -> Result<CopyOut> {
 }
 
 /// What the machine's NIC is connected to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
     /// No NIC.
     None,
     /// A network inside the emulator: the host is 10.0.2.2.
     User,
+    /// The host's tap device of this name.
+    Tap(String),
     /// Ethernet frames in UDP datagrams of the host's loopback: to this port from the wire, to the next one from the NIC.
     Frames(u16),
 }
 
 fn network(text: &str) -> Result<Network> {
-    match (text, text.strip_prefix("frames:")) {
+    match (text, text.split_once(':')) {
         ("none", _) => Ok(Network::None),
         ("user", _) => Ok(Network::User),
-        (_, Some(port)) => Ok(Network::Frames(port.parse().context("the port is not a number")?)),
-        _ => bail!("it is one of user, none, frames:PORT"),
+        (_, Some(("tap", name))) if is_device_name(name) => Ok(Network::Tap(name.to_owned())),
+        (_, Some(("tap", _))) => bail!("no network device has such a name"),
+        (_, Some(("frames", port))) => Ok(Network::Frames(port.parse().context("the port is not a number")?)),
+        _ => bail!("it is one of user, tap:NAME, none, frames:PORT"),
     }
+}
+
+/// Whether Linux allows the name, and Bochs and QEMU take it as it is.
+fn is_device_name(name: &str) -> bool {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
+    (1..libc::IFNAMSIZ).contains(&name.len()) && name.chars().all(is_plain) && !name.starts_with('.')
 }
 
 /// What the machine's disk is connected to.
@@ -171,7 +181,7 @@ impl Options {
             memory_mib: self.memory,
             cpu_model: self.cpu_model.clone(),
             disk_bus: self.disk_bus.unwrap_or(DiskBus::Ide),
-            network: self.net,
+            network: self.net.clone(),
             forwards: self.forward.clone(),
             has_marks: self.instructions.is_some(),
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::emulator::Ports;
 use super::options::{DiskBus, Hardware, Network};
@@ -99,11 +99,19 @@ pub fn arguments(hardware: &Hardware, accelerator: Accelerator, outside: &Outsid
             add(&["-device", device]);
         }
     }
-    if hardware.network == Network::User {
-        let mut network = String::from("user,id=net");
-        for (host, guest) in &hardware.forwards {
-            write!(network, ",hostfwd=tcp:127.0.0.1:{host}-:{guest}")?;
+    let network = match &hardware.network {
+        Network::User => {
+            let mut network = String::from("user,id=net");
+            for (host, guest) in &hardware.forwards {
+                write!(network, ",hostfwd=tcp:127.0.0.1:{host}-:{guest}")?;
+            }
+            Some(network)
         }
+        Network::Tap(name) => Some(format!("tap,id=net,ifname={name},script=no,downscript=no")),
+        Network::None => None,
+        Network::Frames(_) => bail!("--net frames:PORT is for Bochs"),
+    };
+    if let Some(network) = network {
         add(&["-netdev", &network, "-device", "e1000,netdev=net,mac=52:54:00:12:34:56,romfile="]);
     }
     for (index, backend) in outside.serial.iter().enumerate() {

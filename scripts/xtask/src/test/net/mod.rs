@@ -4,8 +4,10 @@
 //! `check/` is a program with the details, run inside; [`peer`] is the other end of the wire.
 
 mod peer;
+mod tap;
 mod wire;
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,6 +51,7 @@ pub const CASES: &[Case] = &[
     Case { name: "net-none", limit_s: 240, run: none },
     Case { name: "net-sockets-1-cpu", limit_s: 600, run: sockets_1_cpu },
     Case { name: "net-sockets-2-cpus", limit_s: 600, run: sockets_2_cpus },
+    Case { name: "net-tap", limit_s: 600, run: tap::run },
     Case { name: "net-debian-python", limit_s: 600, run: python },
     Case { name: "net-server-killed", limit_s: 600, run: server_killed },
     Case { name: "net-two-clients", limit_s: 600, run: two_clients },
@@ -71,7 +74,8 @@ fn programs(bench: &Bench) -> Result<()> {
     let http = peer::serve_http()?.to_string();
     let (port, data) = (peer::free_port()?, peer::bytes(FORWARDED));
     let request = data.clone();
-    let guest = std::thread::spawn(move || peer::ask_guest(port, &request, Duration::from_secs(580)));
+    let guest =
+        std::thread::spawn(move || peer::ask_guest((Ipv4Addr::LOCALHOST, port), &request, Duration::from_secs(580)));
     let forward = format!("{port}:7000");
     let ended = bench.boot(&["--forward", &forward], &["sh", "-c", PROGRAMS, "programs", &http], &[])?;
     ended.expect_status(0)?;

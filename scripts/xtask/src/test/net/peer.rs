@@ -27,7 +27,12 @@ pub fn sum(bytes: &[u8]) -> String {
 ///
 /// `GET /N` gives `N` [`bytes`]; `PUT` and `POST` give the checksum of the body.
 pub fn serve_http() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen")?;
+    serve_http_at(Ipv4Addr::LOCALHOST)
+}
+
+/// The same on another address of this host.
+pub fn serve_http_at(address: Ipv4Addr) -> Result<u16> {
+    let listener = TcpListener::bind((address, 0)).context("cannot listen")?;
     let port = listener.local_addr()?.port();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -41,17 +46,7 @@ pub fn serve_http() -> Result<u16> {
 fn answer(mut stream: TcpStream) -> Result<()> {
     stream.set_read_timeout(Some(SILENCE_LIMIT))?;
     let mut reader = BufReader::new(stream.try_clone()?);
-    let (mut request, mut length) = (String::new(), 0);
-    reader.read_line(&mut request)?;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
-            break;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse()?;
-        }
-    }
+    let (request, length) = read_head(&mut reader)?;
     let mut words = request.split_whitespace();
     let body = match words.next() {
         Some("GET") => bytes(words.next().unwrap_or_default().trim_start_matches('/').parse()?),
@@ -66,18 +61,33 @@ fn answer(mut stream: TcpStream) -> Result<()> {
     Ok(())
 }
 
+/// Reads the head of an HTTP message; returns its first line and the length of the body.
+pub fn read_head(reader: &mut impl BufRead) -> Result<(String, usize)> {
+    let (mut first, mut length) = (String::new(), 0);
+    reader.read_line(&mut first)?;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
+            return Ok((first, length));
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse()?;
+        }
+    }
+}
+
 /// A port of the loopback address that nobody uses at the moment.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Connects with a port that leads into the guest, sends `request` and returns what comes back until the end.
+/// Connects with an address that leads into the guest, sends `request` and returns what comes back until the end.
 ///
 /// The emulator accepts before the guest listens, and hangs up then: it is tried again until `limit` is over.
-pub fn ask_guest(port: u16, request: &[u8], limit: Duration) -> Result<Vec<u8>> {
+pub fn ask_guest(to: (Ipv4Addr, u16), request: &[u8], limit: Duration) -> Result<Vec<u8>> {
     let started = Instant::now();
     while started.elapsed() < limit {
-        let answer = attempt(port, request);
+        let answer = attempt(to, request);
         if let Ok(answer) = answer
             && !answer.is_empty()
         {
@@ -85,11 +95,11 @@ pub fn ask_guest(port: u16, request: &[u8], limit: Duration) -> Result<Vec<u8>> 
         }
         std::thread::sleep(Duration::from_millis(300));
     }
-    bail!("the guest did not answer at port {port} within {} s", limit.as_secs())
+    bail!("the guest did not answer at port {} within {} s", to.1, limit.as_secs())
 }
 
-fn attempt(port: u16, request: &[u8]) -> Result<Vec<u8>> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+fn attempt(to: (Ipv4Addr, u16), request: &[u8]) -> Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(SILENCE_LIMIT))?;
     let mut writer = stream.try_clone()?;
     let request = request.to_vec();
