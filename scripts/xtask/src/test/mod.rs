@@ -95,6 +95,7 @@ pub fn run(options: &Options) -> Result<bool> {
             conformance::LONG,
             files::LONG,
             files::judges::LONG,
+            net::judges::LONG,
             compare::LONG,
             nested::LONG,
             hostile::LONG,
@@ -152,7 +153,11 @@ fn prepare_and_boot(cases: &[&Case]) -> Result<(usize, usize)> {
     let names: Vec<&str> = cases.iter().map(|case| case.name).collect();
     let needs_debian = names.iter().any(|name| name.contains("debian"));
     let needs_linux = names.iter().any(|name| !WITHOUT_LINUX.iter().any(|kind| name.starts_with(kind)));
-    let prepare = || boots::prepare(needs_debian).and_then(|()| files::judges::prepare(&names));
+    let prepare = || {
+        boots::prepare(needs_debian)?;
+        files::judges::prepare(&names)?;
+        net::judges::prepare(&names)
+    };
     if needs_linux && let Err(error) = prepare() {
         println!("FAILED prepare: {error:#}");
         return Ok((0, cases.len()));

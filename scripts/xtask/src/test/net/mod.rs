@@ -3,6 +3,7 @@
 //!
 //! `check/` is a program with the details, run inside; [`peer`] is the other end of the wire.
 
+pub mod judges;
 mod peer;
 mod tap;
 mod wire;
