@@ -236,6 +236,8 @@ void sawmill_file_abandon_slot(struct sawmill_file_client *client,
 	if (client->slots[slot].state == SLOT_DONE ||
 	    client->session != SESSION_LIVE) {
 		free_slot(client, slot);
+		/* Recovery may wait for this one. */
+		wake_up_all(&client->room);
 	} else {
 		client->slots[slot].state = SLOT_ABANDONED;
 	}

@@ -98,8 +98,11 @@ static void run_parked(struct list_head *list, const struct server_client *only)
 
 void lease_parked_done(struct server_client *client)
 {
+	/* The client is freed by who sees zero, but not before the wake-up. */
+	spin_lock(&lease_lock);
 	if (atomic_dec_and_test(&client->parked))
 		wake_up(&client->idle);
+	spin_unlock(&lease_lock);
 }
 
 /* ---- leases; all under lease_lock ---- */

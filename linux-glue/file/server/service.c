@@ -419,11 +419,14 @@ static void write_completion(struct server_client *client, u32 slot,
 		sawmill_connection_signal(client->connection);
 }
 
+/* The call of a request that was parked ends with its reply: not used after. */
 static void answer(struct sawmill_call *call, const u64 words[])
 {
+	struct server_client *client = call->connection->user;
+	u32 slot = call->in[0];
+
 	if (!sawmill_call_reply(call, words))
-		write_completion(call->connection->user, (u32)call->in[0],
-				 words);
+		write_completion(client, slot, words);
 }
 
 static void finish(struct handling *handling, int error)
