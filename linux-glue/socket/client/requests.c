@@ -95,11 +95,9 @@ static int interface_list(struct sawmill_sock *sock, void __user *argument)
 		return -ENOMEM;
 	result = call_ioctl(&sock->slot, SIOCGIFCONF, buffer, SAWMILL_SOCKET_SCRATCH);
 	if (result >= 0) {
-		result -= result % sizeof(struct ifreq);
 		if (list.ifc_buf)
-			list.ifc_len = min_t(int, result, list.ifc_len);
-		else
-			list.ifc_len = result;
+			result = clamp_t(s64, list.ifc_len, 0, result);
+		list.ifc_len = rounddown(result, sizeof(struct ifreq));
 		if ((list.ifc_buf && copy_to_user(list.ifc_buf, buffer,
 						  list.ifc_len)) ||
 		    copy_to_user(argument, &list, sizeof(list)))

@@ -87,6 +87,11 @@ int sawmill_stream_sendmsg(struct socket *socket, struct msghdr *message,
 		if (!room) {
 			sawmill_slot_post(&sock->slot);
 			if (!timeout) {
+				/* Who waits for an edge does not poll again. */
+				sawmill_want(&sock->slot.page->client_wants,
+					     SAWMILL_SOCKET_WANT_OUT);
+				if (sawmill_sock_room(sock))
+					continue;
 				error = -EAGAIN;
 				break;
 			}
@@ -208,7 +213,8 @@ int sawmill_stream_recvmsg(struct socket *socket, struct msghdr *message,
 			length -= part;
 			continue;
 		}
-		if (copied >= target)
+		/* What was looked at stays in the ring: no more has room. */
+		if (copied >= target || peeked == sock->receive.size)
 			break;
 		/* Nothing goes past urgent data in one piece. */
 		if (copied && (sk->sk_err || !timeout ||

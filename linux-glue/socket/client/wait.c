@@ -116,8 +116,10 @@ static __poll_t readiness(struct sawmill_sock *sock)
 		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
 	if (is_stream && sk->sk_state == TCP_SYN_SENT)
 		return mask;
+	/* No more than the ring holds will come before some of it is read. */
 	if (sawmill_sock_filled(sock) >=
-	    (is_stream ? READ_ONCE(sk->sk_rcvlowat) : 1) ||
+	    (is_stream ? min_t(s64, READ_ONCE(sk->sk_rcvlowat),
+			       READ_ONCE(sock->receive.size)) : 1) ||
 	    state & SAWMILL_SOCKET_TOO_SMALL)
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (state & SAWMILL_SOCKET_URGENT)

@@ -232,11 +232,11 @@ u32 sawmill_record_receive(struct sawmill_endpoint *endpoint)
 		error = receive_record(endpoint, length);
 		if (error == -EAGAIN)
 			break;
-		if (error) {
+		/* One of the socket, told once: the datagram is still there. */
+		if (error)
 			sawmill_endpoint_error(endpoint, error);
-			break;
-		}
-		has_progress = true;
+		else
+			has_progress = true;
 	}
 	return has_progress ? SAWMILL_SOCKET_WANT_IN : 0;
 }
