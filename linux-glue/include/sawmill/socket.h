@@ -44,8 +44,8 @@ enum sawmill_socket_operation {
 	/*
 	 * in[1] = family | type << 16 | protocol << 32 | PLAIN << 40,
 	 * in[2] = page offset, in[3] = transmit ring offset | size << 32,
-	 * in[4] = receive ring. PLAIN: made by a program without privilege,
-	 * which may not configure the network even if the client may.
+	 * in[4] = receive ring, in[5] = user. PLAIN: made by a program without
+	 * privilege, which may not configure the network even if the client may.
 	 */
 	SAWMILL_SOCKET_CREATE,
 	/* in[1] = length of the address in scratch */
@@ -53,15 +53,18 @@ enum sawmill_socket_operation {
 	SAWMILL_SOCKET_CONNECT,
 	/* in[1] = backlog */
 	SAWMILL_SOCKET_LISTEN,
-	/* in[1] = new slot, in[2..4] as CREATE; never waits */
+	/* in[1] = new slot, in[2..5] as CREATE; never waits */
 	SAWMILL_SOCKET_ACCEPT,
 	/* in[1] = how */
 	SAWMILL_SOCKET_SHUTDOWN,
 	/* in[1] = 0 own, 1 peer; out[1] = length, address in scratch */
 	SAWMILL_SOCKET_GETNAME,
-	/* in[1] = level | name << 32, in[2] = length, value in scratch */
+	/*
+	 * in[1] = level | name << 32, in[2] = length, value in scratch;
+	 * in[3] = 0 or WITHOUT_RAW
+	 */
 	SAWMILL_SOCKET_SETSOCKOPT,
-	/* the same; out[1] = length */
+	/* the same but for in[3]; out[1] = length */
 	SAWMILL_SOCKET_GETSOCKOPT,
 	/*
 	 * in[1] = command, argument in scratch; out[1] = length of the answer;
@@ -86,6 +89,9 @@ enum sawmill_socket_operation {
 
 /* Rights of a connection. */
 #define SAWMILL_SOCKET_RIGHT_CONFIGURE	1	/* addresses, links, routes */
+
+/* Asked for by a program without CAP_NET_RAW; also in a record's flags. */
+#define SAWMILL_SOCKET_WITHOUT_RAW	0x80000000u
 
 /* Slot flags that the server writes, above the TCP state in the low byte. */
 #define SAWMILL_SOCKET_STATE_MASK	0xff
@@ -133,7 +139,7 @@ struct sawmill_socket_record {
 	u32 full_length;	/* bytes that the datagram had */
 	u16 name_length;
 	u16 control_length;
-	u32 flags;		/* MSG_* */
+	u32 flags;		/* MSG_*, WITHOUT_RAW */
 };
 
 #define SAWMILL_SOCKET_MAILBOX_WORDS	(SAWMILL_SOCKET_SLOTS / 64)

@@ -127,6 +127,7 @@ struct sock *sawmill_sock_new(struct net *net, struct socket *sock,
 			      int family, int protocol);
 void sawmill_sock_describe(struct sawmill_sock *sock,
 			   u64 in[SAWMILL_CALL_WORDS]);
+u32 sawmill_sock_rights(const struct sawmill_sock *sock);
 int sawmill_socket_release(struct socket *sock);
 extern const struct proto_ops sawmill_stream_ops;
 extern const struct proto_ops sawmill_datagram_ops;

@@ -51,9 +51,11 @@ static int put_record(struct sawmill_sock *sock, struct msghdr *message,
 	if (error)
 		return error;
 	position += ALIGN(length, 8);
-	if (record.control_length)
+	if (record.control_length) {
+		record.flags |= sawmill_sock_rights(sock);
 		sawmill_ring_write(&sock->transmit, position,
 				   message->msg_control, record.control_length);
+	}
 	position += ALIGN(record.control_length, 8);
 	sawmill_ring_write(&sock->transmit, sock->transmit.index, &record,
 			   sizeof(record));

@@ -70,13 +70,21 @@ struct sock *sawmill_sock_new(struct net *net, struct socket *socket,
 	return sk;
 }
 
-/* Fills in the words that CREATE and ACCEPT share: in[2..4]. */
+/* Fills in the words that CREATE and ACCEPT share: in[2..5]. */
 void sawmill_sock_describe(struct sawmill_sock *sock,
 			   u64 in[SAWMILL_CALL_WORDS])
 {
 	in[2] = (u64)sock->slot.first_page << PAGE_SHIFT;
 	in[3] = sock->slot.transmit_offset | (u64)sock->transmit.size << 32;
 	in[4] = sock->slot.receive_offset | (u64)sock->receive.size << 32;
+	in[5] = from_kuid_munged(&init_user_ns, current_fsuid());
+}
+
+/* What the server cannot know of the calling program. */
+u32 sawmill_sock_rights(const struct sawmill_sock *sock)
+{
+	return ns_capable(sock_net(&sock->sk)->user_ns, CAP_NET_RAW) ?
+	       0 : SAWMILL_SOCKET_WITHOUT_RAW;
 }
 
 int sawmill_socket_release(struct socket *socket)

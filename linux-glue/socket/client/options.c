@@ -45,6 +45,7 @@ static s64 call_set(struct sawmill_sock *sock, int level, int name,
 	if (!copy_from_sockptr(sock->slot.page->scratch, value, length)) {
 		in[1] = (u32)level | (u64)(u32)name << 32;
 		in[2] = length;
+		in[3] = sawmill_sock_rights(sock);
 		result = sawmill_slot_call(&sock->slot,
 					   SAWMILL_SOCKET_SETSOCKOPT, in, out);
 	}

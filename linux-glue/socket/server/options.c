@@ -89,7 +89,9 @@ s64 sawmill_endpoint_setsockopt(struct sawmill_endpoint *endpoint,
 	if (IS_ERR(value))
 		return PTR_ERR(value);
 	/* The right to configure the network is not one to mark packets. */
-	old = override_creds(endpoint->server->plain_cred);
+	old = override_creds(request->in[3] & SAWMILL_SOCKET_WITHOUT_RAW ?
+			     endpoint->server->bare_cred :
+			     endpoint->server->plain_cred);
 	if (level == SOL_SOCKET)
 		error = sock_setsockopt(socket, level, name,
 					KERNEL_SOCKPTR(value), length);

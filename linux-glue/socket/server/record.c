@@ -2,6 +2,7 @@
 /*
  * Socket server: records of datagram, raw and netlink sockets.
  */
+#include <linux/cred.h>
 #include <linux/slab.h>
 #include <linux/skbuff.h>
 #include <linux/udp.h>
@@ -47,6 +48,8 @@ static int send_record(struct sawmill_endpoint *endpoint,
 		.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL | (record->flags &
 			     (MSG_MORE | MSG_DONTROUTE | MSG_CONFIRM)),
 	};
+	bool is_bare = record->flags & SAWMILL_SOCKET_WITHOUT_RAW;
+	const struct cred *old = NULL;
 	struct kvec piece[2];
 	void *control = NULL;
 	int count, result;
@@ -69,8 +72,13 @@ static int send_record(struct sawmill_endpoint *endpoint,
 		message.msg_control = control;
 		message.msg_controllen = record->control_length;
 	}
+	/* Control data may ask for what takes privilege. */
+	if (unlikely(is_bare))
+		old = override_creds(endpoint->server->bare_cred);
 	result = kernel_sendmsg(endpoint->socket, &message, piece, count,
 				record->length);
+	if (unlikely(is_bare))
+		revert_creds(old);
 	kfree(control);
 	return result;
 }

@@ -24,6 +24,7 @@ struct sawmill_server {
 	u64 rights;
 	const struct cred *cred;	/* what this client may do */
 	const struct cred *plain_cred;	/* the same without configuring */
+	const struct cred *bare_cred;	/* and without CAP_NET_RAW */
 	struct sawmill_socket_page *own_page;	/* of slot 0 */
 	struct task_struct *pump;
 	spinlock_t lock;		/* queue, endpoints, count */

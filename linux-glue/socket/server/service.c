@@ -191,23 +191,32 @@ static void client_event(struct sawmill_connection *connection)
 		wake_up_process(server->pump);
 }
 
-static const struct cred *client_cred(u64 rights)
+/* The client's kernel decides which of its users may do these. */
+#define PLAIN_CAPABILITIES	(BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_NET_RAW))
+
+static const struct cred *client_cred(unsigned long capabilities)
 {
 	struct cred *cred = prepare_kernel_cred(&init_task);
+	unsigned int capability;
 
 	if (!cred)
 		return NULL;
 	cap_clear(cred->cap_effective);
-	/* The client's kernel decides which of its users may do these. */
-	cap_raise(cred->cap_effective, CAP_NET_BIND_SERVICE);
-	cap_raise(cred->cap_effective, CAP_NET_RAW);
-	if (rights & SAWMILL_SOCKET_RIGHT_CONFIGURE)
-		cap_raise(cred->cap_effective, CAP_NET_ADMIN);
+	for_each_set_bit(capability, &capabilities, BITS_PER_LONG)
+		cap_raise(cred->cap_effective, capability);
 	cred->cap_permitted = cred->cap_effective;
 	cap_clear(cred->cap_inheritable);
 	cap_clear(cred->cap_bset);
 	cap_clear(cred->cap_ambient);
 	return cred;
+}
+
+static void free_server(struct sawmill_server *server)
+{
+	put_cred(server->cred);
+	put_cred(server->plain_cred);
+	put_cred(server->bare_cred);
+	kvfree(server);
 }
 
 static int attach(struct sawmill_connection *connection)
@@ -227,9 +236,12 @@ static int attach(struct sawmill_connection *connection)
 	if (connection->badge < BITS_PER_LONG &&
 	    configure_badges & BIT(connection->badge))
 		server->rights |= SAWMILL_SOCKET_RIGHT_CONFIGURE;
-	server->cred = client_cred(server->rights);
-	server->plain_cred = client_cred(0);
-	if (!server->cred || !server->plain_cred)
+	server->cred = client_cred(PLAIN_CAPABILITIES |
+		(server->rights & SAWMILL_SOCKET_RIGHT_CONFIGURE ?
+		 BIT(CAP_NET_ADMIN) : 0));
+	server->plain_cred = client_cred(PLAIN_CAPABILITIES);
+	server->bare_cred = client_cred(0);
+	if (!server->cred || !server->plain_cred || !server->bare_cred)
 		goto fail;
 	server->pump = kthread_create(sawmill_pump_thread, server,
 				      "sawmill-ip/%llu", connection->badge);
@@ -246,9 +258,7 @@ static int attach(struct sawmill_connection *connection)
 	wake_up_process(server->pump);
 	return 0;
 fail:
-	put_cred(server->cred);
-	put_cred(server->plain_cred);
-	kvfree(server);
+	free_server(server);
 	return -ENOMEM;
 }
 
@@ -275,9 +285,7 @@ static void detach(struct sawmill_connection *connection)
 	sawmill_queue_drop(server);
 	put_task_struct(server->pump);
 	connection->user = NULL;
-	put_cred(server->cred);
-	put_cred(server->plain_cred);
-	kvfree(server);
+	free_server(server);
 }
 
 static struct sawmill_service service = {

@@ -186,6 +186,17 @@ static int endpoint_enter(struct sawmill_endpoint *endpoint, u32 number)
 	return error;
 }
 
+/* Whose it is decides who may share its port, and is in /proc/net. */
+static void set_owner(struct socket *socket, u64 user)
+{
+	kuid_t uid = make_kuid(&init_user_ns, (u32)user);
+
+	if (!uid_valid(uid))
+		return;
+	SOCK_INODE(socket)->i_uid = uid;
+	socket->sk->sk_uid = uid;
+}
+
 static int open_socket(struct sawmill_endpoint *endpoint, u64 what)
 {
 	int family = what & 0xffff, type = what >> 16 & 0xffff;
@@ -243,6 +254,7 @@ s64 sawmill_endpoint_create(struct sawmill_request *request)
 		sawmill_endpoint_put(endpoint);
 		return error;
 	}
+	set_owner(endpoint->socket, request->in[5]);
 	request->out[1] = endpoint->socket->sk->sk_protocol;
 	mutex_lock(&endpoint->lock);
 	error = endpoint_enter(endpoint, request->slot);
@@ -290,6 +302,7 @@ s64 sawmill_endpoint_accept(struct sawmill_endpoint *listener,
 		return error;
 	}
 	endpoint->is_stream = true;
+	set_owner(endpoint->socket, request->in[5]);
 	mutex_lock_nested(&endpoint->lock, SINGLE_DEPTH_NESTING);
 	error = endpoint_enter(endpoint, min_t(u64, request->in[1], U32_MAX));
 	if (error) {

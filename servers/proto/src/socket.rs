@@ -27,7 +27,7 @@ pub enum Operation {
     /// w1 = version, w2 = page of slot 0. Reply: w1 = rights.
     Hello = 1,
     /// w1 = family, type << 16, protocol << 32, unprivileged << 40; w2 = page; w3, w4 = transmit and receive
-    /// ring (offset, size << 32).
+    /// ring (offset, size << 32); w5 = user.
     Create,
     /// w1 = length of the address in scratch.
     Bind,
@@ -35,15 +35,15 @@ pub enum Operation {
     Connect,
     /// w1 = backlog.
     Listen,
-    /// w1 = new slot, w2 to w4 as Create.
+    /// w1 = new slot, w2 to w5 as Create.
     Accept,
     /// w1 = how.
     Shutdown,
     /// w1 = 1 for the peer. Reply: w1 = length.
     GetName,
-    /// w1 = level, name << 32, w2 = length.
+    /// w1 = level, name << 32; w2 = length; w3 = 0 or [`WITHOUT_RAW`].
     SetOption,
-    /// The same. Reply: w1 = length.
+    /// The same but for w3. Reply: w1 = length.
     GetOption,
     /// w1 = command. Reply: w1 = length.
     Ioctl,
@@ -60,6 +60,9 @@ pub enum Operation {
     /// w1 = 0 transmit, 1 receive; w2 = its new ring (offset, size << 32).
     Resize,
 }
+
+/// Asked for by a program without `CAP_NET_RAW`; also in the flags of a [`Record`].
+pub const WITHOUT_RAW: u32 = 0x8000_0000;
 
 /// The connection may change addresses, links and routes.
 pub const RIGHT_CONFIGURE: u64 = 1;
@@ -161,7 +164,7 @@ pub struct Record {
     pub name_length: u16,
     /// Bytes of control data.
     pub control_length: u16,
-    /// `MSG_*`.
+    /// `MSG_*`, [`WITHOUT_RAW`].
     pub flags: u32,
 }
 
