@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SETATTR of regular files, without write-back and without a GETATTR before.
+ * SETATTR of regular files, without write-back and without a GETATTR before;
+ * flags of inodes.
  *
  * FUSE writes all dirty pages back before it changes mode, owner or times,
  * because a server sets times of its own when data arrives. Ours leaves the
@@ -10,6 +11,7 @@
  * Lock: i_rwsem of the inode, held by the VFS.
  */
 #include <linux/fs.h>
+#include <linux/fileattr.h>
 #include <linux/posix_acl.h>
 #include "client.h"
 
@@ -112,4 +114,28 @@ bool sawmill_file_try_setattr(struct dentry *dentry, struct iattr *attr,
 	if (!*error && (attr->ia_valid & ATTR_MODE))
 		forget_all_cached_acls(inode);
 	return true;
+}
+
+/* ---- what chattr(1) sets: the VFS here looks at the inode here ---- */
+
+void sawmill_file_take_flags(struct inode *inode, const struct fuse_attr *attr)
+{
+	inode_set_flags(inode,
+			(attr->flags & SAWMILL_FILE_ATTR_IMMUTABLE ?
+			 S_IMMUTABLE : 0) |
+			(attr->flags & SAWMILL_FILE_ATTR_APPEND ? S_APPEND : 0),
+			S_IMMUTABLE | S_APPEND);
+}
+
+int sawmill_file_set_flags(struct user_namespace *ns, struct dentry *dentry,
+			   struct fileattr *attr)
+{
+	int error = fuse_fileattr_set(ns, dentry, attr);
+
+	if (!error)
+		inode_set_flags(d_inode(dentry),
+				(attr->flags & FS_IMMUTABLE_FL ? S_IMMUTABLE : 0) |
+				(attr->flags & FS_APPEND_FL ? S_APPEND : 0),
+				S_IMMUTABLE | S_APPEND);
+	return error;
 }

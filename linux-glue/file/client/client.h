@@ -186,7 +186,7 @@ void sawmill_file_drop_forgets(struct sawmill_file_client *client,
 #define SAWMILL_I_UNSTABLE	31	/* changed there, not yet FSYNCed */
 
 /* inode.c: replaces the operations of a new inode; see fuse_conn::init_inode. */
-void sawmill_file_init_inode(struct inode *inode);
+void sawmill_file_init_inode(struct inode *inode, const struct fuse_attr *attr);
 void sawmill_file_init_super(struct super_block *sb);
 void sawmill_file_share_tables(void);
 void sawmill_file_init_xattrs(struct super_block *sb);
@@ -194,6 +194,9 @@ void sawmill_file_init_xattrs(struct super_block *sb);
 /* attributes.c */
 bool sawmill_file_try_setattr(struct dentry *dentry, struct iattr *attr,
 			      int *error);
+void sawmill_file_take_flags(struct inode *inode, const struct fuse_attr *attr);
+int sawmill_file_set_flags(struct user_namespace *ns, struct dentry *dentry,
+			   struct fileattr *attr);
 
 /* directory.c */
 void sawmill_file_keep_atime(struct inode *inode);

@@ -317,6 +317,7 @@ void sawmill_file_copy_directory_tables(const struct inode *inode)
 	operations.unlink = remove_name;
 	operations.rmdir = remove_directory;
 	operations.rename = rename_name;
+	operations.fileattr_set = sawmill_file_set_flags;
 
 	fuse_file = inode->i_fop;
 	file_operations = *fuse_file;

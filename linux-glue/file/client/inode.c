@@ -137,6 +137,7 @@ static void copy_file_tables(const struct inode *inode)
 	fuse_inode = inode->i_op;
 	inode_operations = *fuse_inode;
 	inode_operations.setattr = set_attributes;
+	inode_operations.fileattr_set = sawmill_file_set_flags;
 
 	fuse_file = inode->i_fop;
 	file_operations = *fuse_file;
@@ -205,8 +206,9 @@ static void need_tables(bool *has_tables, const struct inode *inode,
 	mutex_unlock(&tables_mutex);
 }
 
-void sawmill_file_init_inode(struct inode *inode)
+void sawmill_file_init_inode(struct inode *inode, const struct fuse_attr *attr)
 {
+	sawmill_file_take_flags(inode, attr);
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
 		need_tables(&has_file_tables, inode, copy_file_tables);

@@ -156,6 +156,7 @@ static void apply(struct lease *lease, struct fuse_attr_out *out)
 	bool is_ours = S_ISREG(inode->i_mode) && holds(lease);
 	loff_t size = out->attr.size, before;
 
+	sawmill_file_take_flags(inode, &out->attr);
 	out->attr.flags = 0;
 	spin_lock(&fi->lock);
 	before = i_size_read(inode);

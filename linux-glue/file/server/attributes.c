@@ -26,6 +26,10 @@ void fill_attributes(const struct inode *inode, struct fuse_attr *attr)
 	attr->gid = i_gid_read(inode);
 	attr->rdev = new_encode_dev(inode->i_rdev);
 	attr->blksize = i_blocksize(inode);
+	if (unlikely(IS_IMMUTABLE(inode)))
+		attr->flags |= SAWMILL_FILE_ATTR_IMMUTABLE;
+	if (unlikely(IS_APPEND(inode)))
+		attr->flags |= SAWMILL_FILE_ATTR_APPEND;
 }
 
 int fill_entry(struct server_client *client, struct dentry *dentry,

@@ -274,12 +274,8 @@ static ssize_t write_locked(struct request *request, struct file *file,
 			    const struct fuse_write_in *in)
 {
 	struct inode *inode = file_inode(file);
-	u64 end = in->offset + in->size;
 	ssize_t done;
 
-	if (IS_IMMUTABLE(inode) || (IS_APPEND(inode) &&
-				    end <= i_size_read(inode)))
-		return -EPERM;
 	if (can_write_direct(request, inode, in->offset, in->size))
 		done = write_direct(request, file, in->offset, in->size);
 	else

@@ -361,7 +361,8 @@ static int take(struct request *request, struct inode *inode)
 	kfree(fresh);
 	put_attributes(request);
 	out = (void *)request->out;
-	out->attr.flags = before << SAWMILL_FILE_VERSION_SHIFT;
+	out->attr.flags &= BIT(SAWMILL_FILE_VERSION_SHIFT) - 1;
+	out->attr.flags |= before << SAWMILL_FILE_VERSION_SHIFT;
 	out->dummy = now;
 	return 0;
 }

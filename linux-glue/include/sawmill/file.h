@@ -89,7 +89,11 @@
 #define SAWMILL_FILE_LEASE_TAKE		1	/* and the lease */
 #define SAWMILL_FILE_LEASE_GIVE		2	/* everything is written back */
 #define SAWMILL_FILE_LEASE_READY	3	/* from now on I ask for leases */
-#define SAWMILL_FILE_VERSION_SHIFT	2	/* beyond FUSE's own flags */
+#define SAWMILL_FILE_VERSION_SHIFT	4	/* beyond all other flags */
+
+/* In attr.flags, beyond FUSE's own: what the client's VFS refuses to change. */
+#define SAWMILL_FILE_ATTR_IMMUTABLE	0x4
+#define SAWMILL_FILE_ATTR_APPEND	0x8
 
 struct sawmill_file_lease_in {
 	__u32 want;		/* SAWMILL_FILE_LEASE_* */
