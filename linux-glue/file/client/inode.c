@@ -299,10 +299,17 @@ static const struct xattr_handler *xattr_handlers[] = {
 
 /* ---- the super block ---- */
 
-/* An unlinked file may be dirty at its end, since close wrote nothing. */
+/*
+ * An unlinked file may be dirty at its end, since close wrote nothing. What
+ * this client has unlinked may have a name that another client gave it.
+ */
 static void evict_inode(struct inode *inode)
 {
+	struct sawmill_file_client *client = get_fuse_conn(inode)->iq.priv;
+
 	if (!inode->i_nlink) {
+		if (unlikely(client->is_shared) && sawmill_file_is_live(client))
+			filemap_write_and_wait(inode->i_mapping);
 		spin_lock(&inode->i_lock);
 		inode->i_state &= ~I_DIRTY_ALL;
 		spin_unlock(&inode->i_lock);

@@ -130,7 +130,9 @@ void sawmill_file_free_lease(struct inode *inode)
 
 	if (!lease)
 		return;
-	if (lease->state == LEASE_HELD && (inode->i_sb->s_flags & SB_ACTIVE))
+	/* A dead server's leases are void; recovery itself may come here. */
+	if (lease->state == LEASE_HELD && (inode->i_sb->s_flags & SB_ACTIVE) &&
+	    sawmill_file_is_live(client))
 		send_lease(get_fuse_mount(inode), get_node_id(inode),
 			   SAWMILL_FILE_LEASE_GIVE, NULL);
 	spin_lock(&client->leases_lock);

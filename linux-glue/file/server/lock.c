@@ -59,6 +59,13 @@ static unsigned int count_locks(struct inode *inode)
 	return count;
 }
 
+/* May there be a lock more afterwards? One that is cut in two makes two. */
+static bool is_growing(const struct file_lock *lock)
+{
+	return lock->fl_type != F_UNLCK ||
+	       (lock->fl_start > 0 && lock->fl_end < FLOCK_BYTE - 1);
+}
+
 int operate_setlk(struct request *request)
 {
 	const struct fuse_lk_in *in = take_arg(request, sizeof(*in));
@@ -72,8 +79,7 @@ int operate_setlk(struct request *request)
 		return PTR_ERR(file);
 	if (!fill(in, file, owner_of(request->client, in->owner), &lock))
 		return -EINVAL;
-	if (in->lk.type != F_UNLCK &&
-	    count_locks(file_inode(file)) >= LOCKS_MAX)
+	if (is_growing(&lock) && count_locks(file_inode(file)) >= LOCKS_MAX)
 		return -ENOLCK;
 	/* Set before the lock is, so that it is looked for. */
 	WRITE_ONCE(request->node->has_locks, true);
