@@ -400,8 +400,10 @@ int operate_rmdir(struct request *request)
 	if (d_really_is_positive(dentry)) {
 		inode = d_inode(dentry);
 		ihold(inode);
-		error = vfs_rmdir(&init_user_ns, node_inode(request->node),
-				  dentry);
+		error = lease_keep(request->client, dentry);
+		if (!error)
+			error = vfs_rmdir(&init_user_ns,
+					  node_inode(request->node), dentry);
 	}
 	if (!error) {
 		lease_changed(request->client, node_inode(request->node));

@@ -6,8 +6,9 @@
  * server. An entry of the table is a struct node, which holds a dentry and so
  * the inode, or, if that has not been used for a while, only the number of
  * lookups: a client may know many more files than this kernel has memory for.
- * Directories are never reduced to a number (their dentries make the tree
- * that renames are checked against), nor are inodes whose last name is gone.
+ * What is restored is found as by a file handle of NFS, so a directory has its
+ * place in the tree that renames are checked against. Inodes whose last name
+ * is gone are not reduced.
  *
  * Lock: xa_lock of the table (spinlock, innermost): entries, node->lookups,
  * node->is_kept, counts. Readers go without it, by RCU and node->count.
@@ -19,7 +20,6 @@
 #include <linux/mount.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
-#include "ext2.h"
 #include "server.h"
 
 /* Full nodes that a client may have before cold ones are reduced... */
@@ -76,10 +76,8 @@ void node_put(struct node *node)
  */
 static bool try_reduce(struct server_client *client, struct node *node)
 {
-	const struct inode *inode = node_inode(node);
-
-	if (node->is_kept || node->has_locks || S_ISDIR(inode->i_mode) || !inode->i_nlink ||
-	    node->lookups > LONG_MAX)
+	if (node->is_kept || node->has_locks || node->id == FUSE_ROOT_ID ||
+	    !node_inode(node)->i_nlink || node->lookups > LONG_MAX)
 		return false;
 	if (node->is_recent) {
 		node->is_recent = false;
@@ -137,11 +135,26 @@ static bool try_restore(struct server_client *client, struct node *fresh)
 	return is_restored;
 }
 
+static int accept_any(void *context, struct dentry *dentry)
+{
+	return 1;
+}
+
+/* By number, like a file handle of NFS; a directory gets its place in the tree. */
+static struct dentry *find_dentry(u64 id)
+{
+	struct fid handle = { .i32.ino = id };
+
+	if (id != (u32)id)
+		return ERR_PTR(-ESTALE);
+	return exportfs_decode_fh(disk_mount(), &handle, 2, FILEID_INO32_GEN,
+				  accept_any, NULL);
+}
+
 /* Restores the node of an inode that the client still knows. */
 static int restore(struct server_client *client, u64 id)
 {
-	struct inode *inode = ext2_iget(disk_mount()->mnt_sb, id);
-	struct dentry *dentry = d_obtain_alias(inode);
+	struct dentry *dentry = find_dentry(id);
 	struct node *fresh;
 
 	if (IS_ERR(dentry))
@@ -157,28 +170,17 @@ static int restore(struct server_client *client, u64 id)
 	return 0;
 }
 
-static int accept_any(void *context, struct dentry *dentry)
-{
-	return 1;
-}
-
 /*
- * Makes a node for what the client knows from an earlier server: by number,
- * like a file handle of NFS; a directory gets its place in the tree. Whether
- * a number still means the same file, the client sees by the generation when
- * it next meets the name.
+ * Makes a node for what the client knows from an earlier server. Whether a
+ * number still means the same file, the client sees by the generation when it
+ * next meets the name.
  */
 static int adopt(struct server_client *client, u64 id)
 {
-	struct fid handle = { .i32.ino = id };
-	struct dentry *dentry;
+	struct dentry *dentry = find_dentry(id);
 	u64 found;
 	int error;
 
-	if (id != (u32)id)
-		return -ESTALE;
-	dentry = exportfs_decode_fh(disk_mount(), &handle, 2, FILEID_INO32_GEN,
-				    accept_any, NULL);
 	if (IS_ERR(dentry))
 		return PTR_ERR(dentry);
 	error = node_look_up(client, dentry, &found);
