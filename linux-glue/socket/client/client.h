@@ -153,6 +153,7 @@ u32 sawmill_sock_state(struct sawmill_sock *sock);
 s64 sawmill_sock_room(struct sawmill_sock *sock);
 s64 sawmill_sock_filled(struct sawmill_sock *sock);
 void sawmill_sock_consume(struct sawmill_sock *sock, u32 length);
+void sawmill_sock_ask_for_more(struct sawmill_sock *sock);
 __poll_t sawmill_socket_poll(struct file *file, struct socket *sock,
 			     poll_table *wait);
 int sawmill_sock_wait(struct sawmill_sock *sock, u32 wants,

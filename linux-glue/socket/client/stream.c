@@ -14,9 +14,8 @@ static int check_sender(struct sawmill_sock *sock)
 	struct sock *sk = &sock->sk;
 
 	sawmill_sock_refresh(sock);
-	if (unlikely(sk->sk_err))
-		return sock_error(sk);
-	if (sk->sk_shutdown & SEND_SHUTDOWN ||
+	/* The error itself is told by a call that has sent nothing. */
+	if (unlikely(sk->sk_err) || sk->sk_shutdown & SEND_SHUTDOWN ||
 	    sawmill_sock_state(sock) & SAWMILL_SOCKET_SEND_CLOSED)
 		return -EPIPE;
 	if (sk->sk_state == TCP_SYN_SENT)
@@ -213,6 +212,8 @@ int sawmill_stream_recvmsg(struct socket *socket, struct msghdr *message,
 			length -= part;
 			continue;
 		}
+		if (peeked)
+			sawmill_sock_ask_for_more(sock);
 		/* What was looked at stays in the ring: no more has room. */
 		if (copied >= target || peeked == sock->receive.size)
 			break;

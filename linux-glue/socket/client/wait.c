@@ -90,6 +90,18 @@ void sawmill_sock_consume(struct sawmill_sock *sock, u32 length)
 		sawmill_slot_post(&sock->slot);
 }
 
+/*
+ * For who waits for more than there is: the server stopped at a full ring and
+ * has not heard of the room that there is now. Process context.
+ */
+void sawmill_sock_ask_for_more(struct sawmill_sock *sock)
+{
+	if (sawmill_sock_filled(sock) < sock->receive.size &&
+	    sawmill_wanted(&sock->slot.page->server_wants,
+			   SAWMILL_SOCKET_WANT_OUT))
+		sawmill_slot_post(&sock->slot);
+}
+
 static __poll_t readiness(struct sawmill_sock *sock)
 {
 	struct sock *sk = &sock->sk;
@@ -165,6 +177,8 @@ __poll_t sawmill_socket_poll(struct file *file, struct socket *socket,
 	/* Also when there is input: edges count for epoll. */
 	sawmill_want(wants, SAWMILL_SOCKET_WANT_IN);
 	mask = readiness(sock);
+	if (!(mask & EPOLLIN))
+		sawmill_sock_ask_for_more(sock);
 	if (!(mask & EPOLLOUT)) {
 		sk_set_bit(SOCKWQ_ASYNC_NOSPACE, socket->sk);
 		sawmill_want(wants, SAWMILL_SOCKET_WANT_OUT);
