@@ -261,6 +261,96 @@ static void space(void)
 	unlink("space");
 }
 
+static int set_flags(const char *name, int flags)
+{
+	int fd = open(name, O_RDONLY), old = 0, result;
+
+	ioctl(fd, FS_IOC_GETFLAGS, &old);
+	flags |= old & ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
+	result = ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	close(fd);
+	return result;
+}
+
+/* Inodes are read again. */
+static void drop_inodes(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+
+	sync();
+	say("drop caches", write(fd, "3", 1));
+	close(fd);
+}
+
+static void say_opened(const char *what, int fd)
+{
+	say(what, fd < 0 ? fd : 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void print_file(const char *name)
+{
+	char bytes[64] = "";
+	int fd = open(name, O_RDONLY);
+
+	say("read", read(fd, bytes, sizeof(bytes) - 1));
+	printf("%s has %s\n", name, bytes);
+	close(fd);
+}
+
+/* What chattr(1) sets, on a file that is dirty, and when it is read again. */
+static void protected(void)
+{
+	int fd = make("fixed");
+
+	say("write", write(fd, "fixed", 5));
+	say("make immutable", set_flags("fixed", FS_IMMUTABLE_FL));
+	say("write by who had it open", write(fd, "!", 1));
+	say("fsync", fsync(fd));
+	close(fd);
+	for (int round = 0; round < 2; round++) {
+		say_opened("open for writing", open("fixed", O_WRONLY));
+		say_opened("open and truncate", open("fixed", O_WRONLY | O_TRUNC));
+		say("truncate", truncate("fixed", 1));
+		say("chmod", chmod("fixed", 0600));
+		say("unlink", unlink("fixed"));
+		say("rename", rename("fixed", "other"));
+		say("link", link("fixed", "other"));
+		say("setxattr", setxattr("fixed", "user.x", "1", 1, 0));
+		drop_inodes();
+		print_file("fixed");
+	}
+	say("make mutable", set_flags("fixed", 0));
+	say("unlink", unlink("fixed"));
+	fd = make("grows");
+	say("write", write(fd, "grows", 5));
+	close(fd);
+	say("make append-only", set_flags("grows", FS_APPEND_FL));
+	for (int round = 0; round < 2; round++) {
+		say_opened("open for writing", open("grows", O_WRONLY));
+		say_opened("open and truncate", open("grows", O_WRONLY | O_APPEND | O_TRUNC));
+		fd = open("grows", O_WRONLY | O_APPEND);
+		say("append", write(fd, "+", 1));
+		say("truncate", ftruncate(fd, 1));
+		close(fd);
+		drop_inodes();
+		print_file("grows");
+	}
+	say("make plain", set_flags("grows", 0));
+	say("unlink", unlink("grows"));
+	mkdir("only-new", 0755);
+	say("make a directory append-only", set_flags("only-new", FS_APPEND_FL));
+	say_opened("create in it", open("only-new/name", O_CREAT | O_WRONLY, 0644));
+	say("unlink in it", unlink("only-new/name"));
+	say("make it immutable", set_flags("only-new", FS_IMMUTABLE_FL));
+	say_opened("create in it", open("only-new/second", O_CREAT | O_WRONLY, 0644));
+	say("mkdir in it", mkdir("only-new/third", 0755));
+	say("make it plain", set_flags("only-new", 0));
+	say("unlink in it", unlink("only-new/name"));
+	say("rmdir", rmdir("only-new"));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2 || mkdir(argv[1], 0755) || chdir(argv[1]))
@@ -274,6 +364,7 @@ int main(int argc, char **argv)
 	temporary();
 	mapped();
 	watched();
+	protected();
 	space();
 	return 0;
 }

@@ -32,11 +32,18 @@ const GONE_LIMIT: Duration = Duration::from_secs(10);
 /// The first bytes of load from the machine come within this time.
 const LOAD_LIMIT: Duration = Duration::from_secs(100);
 
+/// Makes 6,000 directories, finds them, moves and removes them.
+const MANY: &str = "cd /root && mkdir many && cd many && mkdir a b c || exit 9; \
+    for d in a b c; do (cd $d && mkdir $(seq 2000)) || exit 9; done; echo found $(find . -type d | wc -l); \
+    for n in 1 777 2000; do echo $n > a/$n/name && mv a/$n b/$n/moved && echo moved $(cat b/$n/moved/name); done; \
+    mv b b/1 2>/dev/null && exit 9; cd .. && rm -rf many && ! ls many 2>/dev/null";
+
 /// The tests of the default set.
 pub const CASES: &[Case] = &[
     Case { name: "files-cached-reread", limit_s: 180, run: cached_reread },
     Case { name: "files-server-killed", limit_s: 240, run: server_killed },
     Case { name: "files-power-cut", limit_s: 500, run: power_cut },
+    Case { name: "files-many-directories", limit_s: 240, run: many_directories },
     Case { name: "files-no-ext2", limit_s: 180, run: no_ext2 },
     Case { name: "files-truncated-image", limit_s: 180, run: truncated_image },
 ];
@@ -130,6 +137,19 @@ fn server_killed(bench: &Bench) -> Result<()> {
     }
     repair(bench, &image)?;
     expect_records(bench, &image, synced)
+}
+
+/// More directories than the server has memory to keep at a time.
+fn many_directories(bench: &Bench) -> Result<()> {
+    let image = image(bench, &[])?;
+    Tool::new("truncate").args(["-s", "256M"]).arg(&image).run()?;
+    Tool::new("/sbin/resize2fs").arg(&image).run()?;
+    let ended = bench.boot(&["--disk", &image.display().to_string()], &["sh", "-c", MANY], &[])?;
+    ended.expect_status(0)?.expect_in_output("found 6004")?;
+    for name in ["1", "777", "2000"] {
+        ended.expect_in_output(&format!("moved {name}"))?;
+    }
+    expect_clean(&image)
 }
 
 fn power_cut(bench: &Bench) -> Result<()> {

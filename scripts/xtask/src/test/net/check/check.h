@@ -36,7 +36,7 @@ struct check {
 int lose(void);
 int neighbour(void);
 
-extern const struct check streams[], datagrams[], sharing[], limits[];
+extern const struct check streams[], datagrams[], sharing[], limits[], rights[];
 
 /* As many as this program may need. */
 void allow_descriptors(void);

@@ -156,7 +156,7 @@ static int run(const struct check *check)
 
 int main(int count, char **names)
 {
-	const struct check *lists[] = { streams, datagrams, sharing, limits };
+	const struct check *lists[] = { streams, datagrams, sharing, limits, rights };
 	int passed = 0, bad = 0;
 
 	if (count == 2 && !strcmp(names[1], "lose"))

@@ -71,6 +71,36 @@ static void epoll_edge(void)
 	CHECK(edges == 5);
 }
 
+/* Who has filled the socket and waits for room polls no more than this. */
+static void epoll_edge_of_room(void)
+{
+	static char bytes[200000];
+	struct epoll_event want = { .events = EPOLLOUT | EPOLLET };
+	int ends[2], epoll = epoll_create1(0);
+	pid_t reader;
+	ssize_t sent;
+
+	tcp_pair(AF_INET, ends);
+	reader = fork();
+	if (reader == 0) {
+		close(ends[0]);
+		while (read(ends[1], bytes, sizeof(bytes)) > 0)
+			usleep(1000);
+		_exit(0);
+	}
+	close(ends[1]);
+	set_blocking(ends[0], 0);
+	CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &want) == 0);
+	for (int round = 0; round < 20; round++) {
+		CHECK(next_event(epoll, 5000) & EPOLLOUT);
+		while ((sent = send(ends[0], bytes, sizeof(bytes), MSG_NOSIGNAL)) > 0)
+			;
+		CHECK(errno == EAGAIN);
+	}
+	close(ends[0]);
+	waitpid(reader, NULL, 0);
+}
+
 static volatile sig_atomic_t signals;
 
 static void count_signal(int number)
@@ -171,6 +201,7 @@ static void passed(void)
 const struct check sharing[] = {
 	{ "epoll-level", epoll_level },
 	{ "epoll-edge", epoll_edge },
+	{ "epoll-edge-of-room", epoll_edge_of_room },
 	{ "sigio", sigio },
 	{ "shared-by-fork", forked },
 	{ "passed-over-unix", passed },

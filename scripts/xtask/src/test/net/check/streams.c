@@ -127,6 +127,32 @@ static void flags(void)
 	CHECK(recv(ends[1], NULL, 5, MSG_TRUNC | MSG_WAITALL) == 5);
 }
 
+/* More is asked for than there is room for here: no call waits for ever. */
+static void large_steps(void)
+{
+	static char bytes[150000];
+	int ends[2], least = 6000;
+	pid_t sender;
+
+	tcp_pair(AF_INET, ends);
+	sender = fork();
+	if (sender == 0) {
+		send_all(ends[0], bytes, sizeof(bytes));
+		pause();
+	}
+	CHECK(recv(ends[1], bytes, 100000, MSG_PEEK | MSG_WAITALL) > 0);
+	CHECK(read_all(ends[1], bytes, 5000) == 5000);
+	CHECK(recv(ends[1], bytes, 6000, MSG_PEEK | MSG_WAITALL) == 6000);
+	CHECK(read_all(ends[1], bytes, 5000) == 5000);
+	CHECK(setsockopt(ends[1], SOL_SOCKET, SO_RCVLOWAT, &least, sizeof(least)) == 0);
+	CHECK(is_ready(ends[1], POLLIN, 5000) & POLLIN);
+	least = 100000;
+	CHECK(setsockopt(ends[1], SOL_SOCKET, SO_RCVLOWAT, &least, sizeof(least)) == 0);
+	CHECK(is_ready(ends[1], POLLIN, 5000) & POLLIN);
+	CHECK(recv(ends[1], bytes, sizeof(bytes) - 10000, MSG_WAITALL) == sizeof(bytes) - 10000);
+	kill(sender, SIGTERM);
+}
+
 static void timeouts(void)
 {
 	struct timeval limit = { 0, 200000 }, before, after, passed;
@@ -238,6 +264,7 @@ const struct check streams[] = {
 	{ "stream-refused", refused },
 	{ "stream-reset", reset },
 	{ "stream-flags", flags },
+	{ "stream-large-steps", large_steps },
 	{ "stream-timeouts", timeouts },
 	{ "stream-urgent", urgent },
 	{ "stream-sendfile", from_file },
