@@ -153,7 +153,8 @@ static int receive_record(struct sawmill_endpoint *endpoint, u32 length)
 {
 	struct sawmill_ring *ring = &endpoint->receive;
 	u32 position = ring->index + sizeof(struct sawmill_socket_record);
-	u8 control[CONTROL_SPACE] __aligned(8);
+	/* Linux leaves gaps in it, and the client sees all of it. */
+	u8 control[CONTROL_SPACE] __aligned(8) = {};
 	struct sawmill_socket_record record = {};
 	struct sockaddr_storage name;
 	struct msghdr message = {

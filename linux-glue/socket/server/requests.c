@@ -192,7 +192,7 @@ static s64 receive_error(struct sawmill_endpoint *endpoint,
 	struct sawmill_socket_record record = {};
 	u8 *scratch = request->page->scratch;
 	struct sockaddr_storage name = {};
-	u8 control[512] __aligned(8);
+	u8 control[512] __aligned(8) = {};
 	struct msghdr message = {
 		.msg_name = &name,
 		.msg_control = control,

@@ -269,6 +269,8 @@ static void detach(struct sawmill_connection *connection)
 	u32 number;
 
 	connection->event = NULL;
+	/* One that is under way wakes the pump. */
+	synchronize_rcu();
 	mutex_lock(&servers_lock);
 	list_del(&server->node);
 	mutex_unlock(&servers_lock);
