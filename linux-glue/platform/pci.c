@@ -142,8 +142,11 @@ static int pci_device_added(struct notifier_block *block, unsigned long action,
 		return NOTIFY_DONE;
 	map = kcalloc(sawmill_info->dma_range_count + 1, sizeof(*map),
 		      GFP_KERNEL);
-	if (!map)
+	if (!map) {
+		/* No DMA at all, rather than to memory of others. */
+		dev->dma_mask = NULL;
 		return NOTIFY_DONE;
+	}
 	for (i = 0; i < sawmill_info->dma_range_count; i++) {
 		const struct hv_dma_range *range = &sawmill_info->dma_ranges[i];
 
