@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * SETATTR of regular files, without write-back and without a GETATTR before;
- * flags of inodes.
+ * flags of inodes; lists of extended attributes.
  *
  * FUSE writes all dirty pages back before it changes mode, owner or times,
  * because a server sets times of its own when data arrives. Ours leaves the
@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 #include <linux/fileattr.h>
 #include <linux/posix_acl.h>
+#include <linux/xattr.h>
 #include "client.h"
 
 static void fill_times(const struct iattr *attr, struct fuse_setattr_in *in)
@@ -138,4 +139,27 @@ int sawmill_file_set_flags(struct user_namespace *ns, struct dentry *dentry,
 				(attr->flags & FS_APPEND_FL ? S_APPEND : 0),
 				S_IMMUTABLE | S_APPEND);
 	return error;
+}
+
+/* ---- extended attributes ---- */
+
+/* As ext2: the names of trusted attributes are for who may read them. */
+ssize_t sawmill_file_list_xattrs(struct dentry *dentry, char *list, size_t size)
+{
+	ssize_t got = fuse_listxattr(dentry, list, size);
+	char *from, *to = list;
+	size_t length;
+
+	if (got <= 0 || !size || capable(CAP_SYS_ADMIN))
+		return got;
+	/* FUSE has checked that each name ends before the list does. */
+	for (from = list; from < list + got; from += length) {
+		length = strlen(from) + 1;
+		if (!strncmp(from, XATTR_TRUSTED_PREFIX,
+			     XATTR_TRUSTED_PREFIX_LEN))
+			continue;
+		memmove(to, from, length);
+		to += length;
+	}
+	return to - list;
 }

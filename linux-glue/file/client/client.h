@@ -195,6 +195,8 @@ void sawmill_file_init_xattrs(struct super_block *sb);
 bool sawmill_file_try_setattr(struct dentry *dentry, struct iattr *attr,
 			      int *error);
 void sawmill_file_take_flags(struct inode *inode, const struct fuse_attr *attr);
+ssize_t sawmill_file_list_xattrs(struct dentry *dentry, char *list,
+				 size_t size);
 int sawmill_file_set_flags(struct user_namespace *ns, struct dentry *dentry,
 			   struct fileattr *attr);
 

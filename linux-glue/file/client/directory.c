@@ -318,6 +318,7 @@ void sawmill_file_copy_directory_tables(const struct inode *inode)
 	operations.rmdir = remove_directory;
 	operations.rename = rename_name;
 	operations.fileattr_set = sawmill_file_set_flags;
+	operations.listxattr = sawmill_file_list_xattrs;
 
 	fuse_file = inode->i_fop;
 	file_operations = *fuse_file;
@@ -330,6 +331,7 @@ void sawmill_file_copy_link_tables(const struct inode *inode)
 	fuse_link = inode->i_op;
 	link_operations = *fuse_link;
 	link_operations.get_link = get_link;
+	link_operations.listxattr = sawmill_file_list_xattrs;
 }
 
 void sawmill_file_init_directory(struct inode *inode)

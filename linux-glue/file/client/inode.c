@@ -138,6 +138,7 @@ static void copy_file_tables(const struct inode *inode)
 	inode_operations = *fuse_inode;
 	inode_operations.setattr = set_attributes;
 	inode_operations.fileattr_set = sawmill_file_set_flags;
+	inode_operations.listxattr = sawmill_file_list_xattrs;
 
 	fuse_file = inode->i_fop;
 	file_operations = *fuse_file;
@@ -163,6 +164,7 @@ static void copy_file_tables(const struct inode *inode)
 static void copy_special_tables(const struct inode *inode)
 {
 	special_operations = *inode->i_op;
+	special_operations.listxattr = sawmill_file_list_xattrs;
 	if (is_sharing)
 		sawmill_file_share_inodes(&special_operations);
 }

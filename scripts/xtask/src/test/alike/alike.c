@@ -261,6 +261,27 @@ static void space(void)
 	unlink("space");
 }
 
+/* Names of trusted attributes are for who may have them. */
+static void listed(void)
+{
+	char names[256] = "";
+	ssize_t length, at;
+
+	close(make("listed"));
+	say("trusted", setxattr("listed", "trusted.one", "1", 1, 0));
+	say("user", setxattr("listed", "user.two", "2", 1, 0));
+	for (int is_user = 0; is_user < 2; is_user++) {
+		if (is_user)
+			say("become a user", seteuid(1000));
+		length = listxattr("listed", names, sizeof(names));
+		say("names", length);
+		for (at = 0; at < length; at += strlen(names + at) + 1)
+			printf("%s\n", names + at);
+	}
+	say("become root", seteuid(0));
+	unlink("listed");
+}
+
 static int set_flags(const char *name, int flags)
 {
 	int fd = open(name, O_RDONLY), old = 0, result;
@@ -365,6 +386,7 @@ int main(int argc, char **argv)
 	mapped();
 	watched();
 	protected();
+	listed();
 	space();
 	return 0;
 }
