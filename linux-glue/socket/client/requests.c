@@ -48,7 +48,19 @@ static int interface_request(struct sawmill_sock *sock, unsigned int command,
 }
 
 #ifndef CONFIG_INET
-/* For sockets of other families; see vendor-linux-patches/0204. */
+/* For sockets of other families, too; see vendor-linux-patches/0204. */
+
+/* False: no server is wanted here. NULL: it is down. */
+static bool find_settled(struct sawmill_client **client)
+{
+	if (!sawmill_client_is_wanted())
+		return false;
+	*client = sawmill_client_get();
+	if (*client)
+		sawmill_client_wait_settled(*client);
+	return true;
+}
+
 bool sawmill_device_request(unsigned int command, struct ifreq *request,
 			    int *result)
 {
@@ -68,46 +80,55 @@ bool sawmill_device_request(unsigned int command, struct ifreq *request,
 	default:
 		return false;
 	}
-	if (!sawmill_client_is_wanted())
+	if (!find_settled(&client))
 		return false;
-	client = sawmill_client_get();
 	*result = -ENETDOWN;
 	if (!client)
 		return true;
-	sawmill_client_wait_settled(client);
 	length = call_ioctl(&client->own, command, request, sizeof(*request));
 	*result = min_t(s64, length, 0);
 	return true;
 }
-#endif
 
-static int interface_list(struct sawmill_sock *sock, void __user *argument)
+static int list_devices(struct sawmill_client *client, struct ifconf *list)
 {
-	struct ifconf list;
-	s64 result;
-	u8 *buffer;
+	u8 *buffer = kzalloc(SAWMILL_SOCKET_SCRATCH, GFP_KERNEL);
+	s64 length;
 	int error = 0;
 
-	if (copy_from_user(&list, argument, sizeof(list)))
-		return -EFAULT;
-	buffer = kzalloc(SAWMILL_SOCKET_SCRATCH, GFP_KERNEL);
 	if (!buffer)
 		return -ENOMEM;
-	result = call_ioctl(&sock->slot, SIOCGIFCONF, buffer, SAWMILL_SOCKET_SCRATCH);
-	if (result >= 0) {
-		if (list.ifc_buf)
-			result = clamp_t(s64, list.ifc_len, 0, result);
-		list.ifc_len = rounddown(result, sizeof(struct ifreq));
-		if ((list.ifc_buf && copy_to_user(list.ifc_buf, buffer,
-						  list.ifc_len)) ||
-		    copy_to_user(argument, &list, sizeof(list)))
+	length = call_ioctl(&client->own, SIOCGIFCONF, buffer,
+			    SAWMILL_SOCKET_SCRATCH);
+	if (length >= 0) {
+		if (list->ifc_buf)
+			length = clamp_t(s64, list->ifc_len, 0, length);
+		list->ifc_len = rounddown(length, sizeof(struct ifreq));
+		if (list->ifc_buf &&
+		    copy_to_user(list->ifc_buf, buffer, list->ifc_len))
 			error = -EFAULT;
-	} else {
-		error = result;
 	}
 	kfree(buffer);
-	return error;
+	return error ?: min_t(s64, length, 0);
 }
+
+bool sawmill_device_list(struct ifconf __user *argument, int *result)
+{
+	struct sawmill_client *client;
+	struct ifconf list;
+
+	if (!find_settled(&client))
+		return false;
+	*result = client ? 0 : -ENETDOWN;
+	if (!*result && copy_from_user(&list, argument, sizeof(list)))
+		*result = -EFAULT;
+	if (!*result)
+		*result = list_devices(client, &list);
+	if (!*result)
+		*result = put_user(list.ifc_len, &argument->ifc_len);
+	return true;
+}
+#endif
 
 static s64 bytes_to_read(struct sawmill_sock *sock)
 {
@@ -157,8 +178,6 @@ int sawmill_socket_ioctl(struct socket *socket, unsigned int command,
 	case SIOCATMARK:
 		value = is_at_mark(sock);
 		break;
-	case SIOCGIFCONF:
-		return interface_list(sock, user);
 	case SIOCSIFFLAGS:
 	case SIOCSIFADDR:
 	case SIOCSIFDSTADDR:

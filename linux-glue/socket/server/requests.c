@@ -109,10 +109,6 @@ s64 sawmill_endpoint_ioctl(struct sawmill_endpoint *endpoint,
 		memcpy(scratch, &value, sizeof(value));
 		request->out[1] = sizeof(value);
 		return 0;
-	case SIOCGIFCONF:
-		request->out[1] = list_interfaces(scratch,
-						  SAWMILL_SOCKET_SCRATCH);
-		return 0;
 	default:
 		request->out[1] = sizeof(struct ifreq);
 		return interface_request(min_t(u64, request->in[1], U32_MAX),
@@ -123,8 +119,14 @@ s64 sawmill_endpoint_ioctl(struct sawmill_endpoint *endpoint,
 /* Questions about devices need no socket. */
 s64 sawmill_server_ioctl(struct sawmill_request *request)
 {
+	u8 *scratch = request->page->scratch;
+
 	request->out[1] = sizeof(struct ifreq);
 	switch (request->in[1]) {
+	case SIOCGIFCONF:
+		request->out[1] = list_interfaces(scratch,
+						  SAWMILL_SOCKET_SCRATCH);
+		return 0;
 	case SIOCGIFNAME:
 	case SIOCGIFINDEX:
 	case SIOCGIFFLAGS:
@@ -133,8 +135,7 @@ s64 sawmill_server_ioctl(struct sawmill_request *request)
 	case SIOCGIFHWADDR:
 	case SIOCGIFTXQLEN:
 	case SIOCGIFMAP:
-		return interface_request(request->in[1],
-					 request->page->scratch);
+		return interface_request(request->in[1], scratch);
 	default:
 		return -EOPNOTSUPP;
 	}

@@ -109,12 +109,19 @@ static void lengths(void)
 {
 	struct ifreq list[8];
 	struct ifconf request = { .ifc_len = -1, .ifc_req = list };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), whole;
 
 	CHECK(ioctl(fd, SIOCGIFCONF, &request) == 0 && request.ifc_len == 0);
 	request.ifc_len = sizeof(list[0]) + 3;
 	CHECK(ioctl(fd, SIOCGIFCONF, &request) == 0 && request.ifc_len == sizeof(list[0]));
 	CHECK(!strcmp(list[0].ifr_name, "lo"));
+	/* How much there is, and through a socket that has no network. */
+	request.ifc_req = NULL;
+	CHECK(ioctl(fd, SIOCGIFCONF, &request) == 0);
+	whole = request.ifc_len;
+	request.ifc_len = sizeof(list);
+	request.ifc_req = list;
+	CHECK(ioctl(socket(AF_UNIX, SOCK_STREAM, 0), SIOCGIFCONF, &request) == 0 && request.ifc_len == whole);
 }
 
 const struct check rights[] = {
