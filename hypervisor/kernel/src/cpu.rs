@@ -97,10 +97,9 @@ impl<P: Platform> CpuLocal<P> {
 
     /// Makes this CPU forget translations that were taken away since it last ran the partition.
     pub fn renew_translations(&mut self, state: &State<P>, partition: usize) {
-        let (Some(seen), Some(now)) = (self.ept_seen.get_mut(partition), state.ept_generations.get(partition)) else {
-            return;
-        };
-        if *seen != *now {
+        if let (Some(seen), Some(now)) = (self.ept_seen.get_mut(partition), state.ept_generations.get(partition))
+            && *seen != *now
+        {
             *seen = *now;
             if let Some(root) = state.partitions.at(partition).and_then(|found| state.partitions.get(found)) {
                 state.platform.invalidate_ept(root.ept_root);

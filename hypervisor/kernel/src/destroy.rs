@@ -128,10 +128,8 @@ impl<P: Platform> State<P> {
 
     /// Stops a partition for good: from now on it is dead to everybody.
     pub(crate) fn kill(&mut self, reference: Ref<Partition>) {
-        let Some(partition) = self.partitions.get_mut(reference) else { return };
-        if partition.condition == Condition::Dying {
-            return;
-        }
+        let partition = self.partitions.get_mut(reference).filter(|it| it.condition != Condition::Dying);
+        let Some(partition) = partition else { return };
         partition.condition = Condition::Dying;
         self.dying |= 1 << reference.index();
         for vcpu in partition.vcpus.into_iter().flatten() {
@@ -192,14 +190,10 @@ impl<P: Platform> State<P> {
     fn inherit_tombstones(&mut self, dead: Ref<Partition>, heir: Option<Ref<Partition>>) {
         let Some(heir) = heir else { return };
         let mut count = 0;
-        while let Some(portal) = self.portals.find_from(0, |portal| portal.payer == dead) {
-            let Some(portal) = self.portals.get_mut(portal) else { break };
-            portal.payer = heir;
-            count += 1;
-        }
-        while let Some(event) = self.events.find_from(0, |event| event.payer == dead) {
-            let Some(event) = self.events.get_mut(event) else { break };
-            event.payer = heir;
+        let portals = self.portals.iter_mut().map(|portal| &mut portal.payer);
+        let events = self.events.iter_mut().map(|event| &mut event.payer);
+        for payer in portals.chain(events).filter(|payer| **payer == dead) {
+            *payer = heir;
             count += 1;
         }
         // Covered: the heir has just got back the quota out of which these were paid.

@@ -79,12 +79,11 @@ impl<P: Platform> State<P> {
         self.lookup_machine(caller, machine)?;
         let function = self.functions.iter().find(|function| u64::from(function.address) == address).copied();
         let Function { address, .. } = function.ok_or(Status::BadArgument)?;
-        if flags & !DEVICE_UNSAFE_DMA != 0 {
-            return Err(Status::BadArgument);
-        }
-        // No IOMMU is driven yet: without the explicit permission nothing is assigned.
-        if flags & DEVICE_UNSAFE_DMA == 0 {
-            return Err(Status::Unsupported);
+        match flags {
+            DEVICE_UNSAFE_DMA => {}
+            // No IOMMU is driven yet: without the explicit permission nothing is assigned.
+            0 => return Err(Status::Unsupported),
+            _ => return Err(Status::BadArgument),
         }
         if self.devices.find_from(0, |device| device.address == address).is_some() {
             return Err(Status::Busy);

@@ -59,10 +59,8 @@ impl<P: Platform> State<P> {
 
     /// Stops all vCPUs of a partition; its peers learn that it is dead.
     pub(crate) fn park(&mut self, reference: Ref<Partition>) {
-        let Some(partition) = self.partitions.get_mut(reference) else { return };
-        if partition.condition != Condition::Running {
-            return;
-        }
+        let partition = self.partitions.get_mut(reference).filter(|it| it.condition == Condition::Running);
+        let Some(partition) = partition else { return };
         partition.condition = Condition::Parked;
         let vcpus = partition.vcpus;
         self.begin_epoch();
@@ -78,10 +76,8 @@ impl<P: Platform> State<P> {
     /// Takes a vCPU off its CPU and out of the ready queue.
     pub(crate) fn stop_vcpu(&mut self, reference: Ref<Vcpu>) {
         self.settle_for(reference);
-        let Some(vcpu) = self.vcpus.get_mut(reference) else { return };
-        if vcpu.activity == Activity::Zombie {
-            return;
-        }
+        let vcpu = self.vcpus.get_mut(reference).filter(|vcpu| vcpu.activity != Activity::Zombie);
+        let Some(vcpu) = vcpu else { return };
         vcpu.activity = Activity::Parked;
         let cpu = vcpu.cpu;
         self.cpu(cpu).ready.remove(reference);

@@ -158,11 +158,7 @@ impl<P: Platform> State<P> {
             None => {
                 let frames = self.take_frames(target, 2)?;
                 let &[low, high] = frames.as_slice() else { return Err(Status::NoQuota) };
-                for bitmap in [low, high] {
-                    for offset in (0..PAGE_SIZE).step_by(8) {
-                        self.platform.write_u64(Hpa(bitmap.0 + offset), u64::MAX);
-                    }
-                }
+                [low, high].iter().for_each(|bitmap| self.platform.copy_out(*bitmap, &[0xff; PAGE_SIZE as usize]));
                 [low, high]
             }
         };

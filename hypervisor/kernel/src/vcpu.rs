@@ -232,10 +232,8 @@ impl<P: Platform> State<P> {
     /// Destroys a vCPU: out of all calls, out of its partition; hardware and frames follow on its CPU.
     pub(crate) fn retire_vcpu(&mut self, reference: Ref<Vcpu>) {
         self.leave_calls(reference);
-        let Some(vcpu) = self.vcpus.get_mut(reference) else { return };
-        if vcpu.activity == Activity::Zombie {
-            return;
-        }
+        let vcpu = self.vcpus.get_mut(reference).filter(|vcpu| vcpu.activity != Activity::Zombie);
+        let Some(vcpu) = vcpu else { return };
         vcpu.activity = Activity::Zombie;
         vcpu.event_page = None;
         let (owner, cpu, frames) = (vcpu.partition, vcpu.cpu, vcpu.frames.len());

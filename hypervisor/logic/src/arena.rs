@@ -139,6 +139,11 @@ impl<T, const N: usize> Arena<T, N> {
         })
     }
 
+    /// Iterates over all objects, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().filter_map(|slot| slot.value.as_mut())
+    }
+
     /// Finds the object at a position.
     pub fn at(&self, index: usize) -> Option<Ref<T>> {
         let slot = self.slots.get(index).filter(|slot| slot.value.is_some())?;

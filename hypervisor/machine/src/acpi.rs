@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 use acpi::madt::{Madt, MadtEntry};
 use acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
 use arrayvec::ArrayVec;
+use sawmill_logic::platform::PinMode;
 
 use crate::cpu::CPUS_MAX;
 
@@ -28,10 +29,8 @@ pub struct SourceOverride {
     pub irq: u8,
     /// Where it arrives.
     pub gsi: u32,
-    /// Level triggered.
-    pub is_level: bool,
-    /// Active low.
-    pub is_active_low: bool,
+    /// How it signals.
+    pub mode: PinMode,
 }
 
 /// How to power off through ACPI.
@@ -98,8 +97,7 @@ pub fn read(rsdp: usize) -> Result<Information, &'static str> {
                 let _ = information.overrides.try_push(SourceOverride {
                     irq: entry.irq,
                     gsi: entry.global_system_interrupt,
-                    is_level: entry.flags >> 2 & 3 == 3,
-                    is_active_low: entry.flags & 3 == 3,
+                    mode: PinMode { is_level: entry.flags >> 2 & 3 == 3, is_active_low: entry.flags & 3 == 3 },
                 });
             }
             _ => {}

@@ -57,7 +57,7 @@ pub fn initialize(information: &Information) {
 pub fn isa_pin(irq: u8) -> (u32, PinMode) {
     let state = STATE.lock();
     match state.overrides.iter().find(|entry| entry.irq == irq) {
-        Some(entry) => (entry.gsi, PinMode { is_level: entry.is_level, is_active_low: entry.is_active_low }),
+        Some(entry) => (entry.gsi, entry.mode),
         None => (u32::from(irq), PinMode { is_level: false, is_active_low: false }),
     }
 }

@@ -23,6 +23,7 @@ const COMMAND_LINE_MAX: usize = 512;
 pub type Ranges = ArrayVec<FrameRange, RANGES_MAX>;
 
 /// Everything kept of the boot information.
+#[derive(Default)]
 pub struct Inventory {
     /// Usable RAM as the firmware reports it.
     pub ram: Ranges,
@@ -66,14 +67,7 @@ pub fn read(magic: u32, address: usize) -> Result<Inventory, &'static str> {
         let (pitch, size) = (tag.pitch().into(), (tag.width().into(), tag.height().into()));
         screen::use_framebuffer(Framebuffer { address: tag.address(), pitch, size, pixel_bytes: tag.bpp() as u64 / 8 });
     }
-    let mut inventory = Inventory {
-        ram: Ranges::new(),
-        free: Ranges::new(),
-        modules: ArrayVec::new(),
-        command_line: ArrayVec::new(),
-        rsdp: None,
-        symbols: None,
-    };
+    let mut inventory = Inventory::default();
     let mut occupied: ArrayVec<(u64, u64), 64> = ArrayVec::new();
     let _ = occupied.try_push((0, LOW_MEMORY_END));
     let _ = occupied.try_push(crate::memory::paging::image_range());

@@ -10,9 +10,8 @@ use x86::vmx::vmcs::{control, guest, ro};
 use sawmill_abi::fault::FaultReason;
 use sawmill_logic::platform::{Exit, Registers, Tsc, VcpuHardware};
 
-use super::system_calls::{self, Access};
 use super::vcpu::{INTERRUPTS_ENABLED, Vcpu};
-use super::{control_registers, debug_registers, extended_state, instructions};
+use super::{control_registers, debug_registers, extended_state, instructions, system_calls};
 use crate::apic::{self, local};
 use crate::{cpu::area::Cpu, cpu::exceptions};
 use crate::{epitaph, time};
@@ -58,6 +57,7 @@ pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64
     }
     let basic = reason as u32 & 0xffff;
     let unknown = fault(FaultReason::UnknownExit, basic.into(), qualification);
+    let state = vcpu.state();
     let vectoring = instructions::read(ro::IDT_VECTORING_INFO);
     if vectoring & VALID != 0 {
         // The exit interrupted the delivery of an event, which a guest must not lose.
@@ -83,23 +83,11 @@ pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64
         CONTROL_REGISTER => control_registers::access(vcpu, registers),
         RDPMC => vcpu.inject_general_protection(),
         GETSEC | VMCLEAR..=VMXON | MWAIT | MONITOR | INVEPT | INVVPID | VMFUNC => vcpu.inject_invalid_opcode(),
-        DEBUG_REGISTER | RDMSR | WRMSR | XSETBV => {
-            let state = vcpu.state();
-            match basic {
-                DEBUG_REGISTER => debug_registers::access(vcpu, state, registers),
-                RDMSR => {
-                    if let Access::NotOurs = system_calls::read_msr(vcpu, state, registers) {
-                        return Some(Exit::MsrRead);
-                    }
-                }
-                WRMSR => {
-                    if let Access::NotOurs = system_calls::write_msr(vcpu, state, registers) {
-                        return Some(Exit::MsrWrite);
-                    }
-                }
-                _ => set_extended_control(vcpu, state, registers),
-            }
-        }
+        DEBUG_REGISTER => debug_registers::access(vcpu, state, registers),
+        RDMSR if !system_calls::read_msr(vcpu, state, registers) => return Some(Exit::MsrRead),
+        WRMSR if !system_calls::write_msr(vcpu, state, registers) => return Some(Exit::MsrWrite),
+        RDMSR | WRMSR => {}
+        XSETBV => set_extended_control(vcpu, state, registers),
         _ => return unknown,
     }
     None

@@ -24,14 +24,6 @@ const SCE: u64 = 1;
 const LME_LMA: u64 = 1 << 8 | 1 << 10;
 const NXE: u64 = 1 << 11;
 
-/// What became of an access.
-pub enum Access {
-    /// Carried out or refused; the guest goes on.
-    Done,
-    /// Not one of these MSRs: the kernel's policy decides.
-    NotOurs,
-}
-
 /// Loads the MSRs of a vCPU that used SYSCALL or SYSRET; false if it may not, or has them already.
 pub fn take_over(vcpu: &mut Vcpu, cpu: &Cpu, state: &State) -> bool {
     if vcpu.are_system_calls_loaded || state.is_system_call_enabled.load(Ordering::Relaxed) == 0 {
@@ -53,8 +45,8 @@ pub fn revoke(vcpu: &mut Vcpu) {
     instructions::write(guest::IA32_EFER_FULL, instructions::read(guest::IA32_EFER_FULL) & !SCE);
 }
 
-/// Carries out RDMSR.
-pub fn read_msr(vcpu: &mut Vcpu, state: &State, registers: &mut Registers) -> Access {
+/// Carries out RDMSR; false if this is none of these MSRs, and the kernel's policy decides.
+pub fn read_msr(vcpu: &mut Vcpu, state: &State, registers: &mut Registers) -> bool {
     let number = registers.rcx as u32;
     let value = match (number, MSRS.iter().position(|&other| other == number)) {
         (_, Some(slot)) => state.system_call_msrs[slot].load(Ordering::Relaxed),
@@ -62,15 +54,15 @@ pub fn read_msr(vcpu: &mut Vcpu, state: &State, registers: &mut Registers) -> Ac
             instructions::read(guest::IA32_EFER_FULL) & !SCE | state.is_system_call_enabled.load(Ordering::Relaxed)
         }
         (IA32_TSC_AUX, _) if switch::has_tsc_aux() => state.tsc_aux(),
-        _ => return Access::NotOurs,
+        _ => return false,
     };
     (registers.rax, registers.rdx) = (value & 0xffff_ffff, value >> 32);
     vcpu.advance();
-    Access::Done
+    true
 }
 
-/// Carries out WRMSR, or refuses a value that the processor would refuse.
-pub fn write_msr(vcpu: &mut Vcpu, state: &State, registers: &Registers) -> Access {
+/// Carries out WRMSR, or refuses a value that the processor would refuse; false as for [`read_msr`].
+pub fn write_msr(vcpu: &mut Vcpu, state: &State, registers: &Registers) -> bool {
     let number = registers.rcx as u32;
     let value = registers.rdx << 32 | registers.rax & 0xffff_ffff;
     let is_valid = match (number, MSRS.iter().position(|&other| other == number)) {
@@ -84,14 +76,14 @@ pub fn write_msr(vcpu: &mut Vcpu, state: &State, registers: &Registers) -> Acces
             }
             is_valid
         }
-        _ => return Access::NotOurs,
+        _ => return false,
     };
     if is_valid {
         vcpu.advance();
     } else {
         vcpu.inject_general_protection();
     }
-    Access::Done
+    true
 }
 
 fn write_system_call_msr(vcpu: &Vcpu, state: &State, slot: usize, value: u64) -> bool {
