@@ -49,8 +49,8 @@ const EBX7_AVX2: u32 = 1 << 5;
 /// x87, SSE, AVX in XCR0.
 const XCR0_SHOWN: u32 = 7;
 const XCR0_AVX: u32 = 4;
-/// XSAVEOPT, XGETBV with ECX = 1. Not XSAVEC: with it and without XSAVES, Linux lost vector registers in Bochs 2.7.
-const XSAVE_FORMS_SHOWN: u32 = 5;
+/// XSAVEOPT, XSAVEC, XGETBV with ECX = 1.
+const XSAVE_FORMS_SHOWN: u32 = 7;
 const XSAVE_BYTES_SSE: u32 = 576;
 const XSAVE_BYTES_AVX: u32 = 832;
 const HIGHEST_LEAF: u32 = 0xd;

@@ -96,7 +96,10 @@ impl Platform for Machine {
     }
 
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
-        let result = raw_cpuid::native_cpuid::cpuid_count(leaf, subleaf);
+        let mut result = raw_cpuid::native_cpuid::cpuid_count(leaf, subleaf);
+        if (leaf, subleaf) == (0xd, 1) && !vmx::shared().is_some_and(|shared| shared.is_compaction_sound) {
+            result.eax &= !vmx::extended_state::XSAVEC;
+        }
         [result.eax, result.ebx, result.ecx, result.edx]
     }
 

@@ -17,6 +17,8 @@ const AREA_OFFSET: u64 = 1024;
 const AREA_SIZE_MAX: u32 = 4096 - AREA_OFFSET as u32;
 /// Offset and reset value of MXCSR in the area.
 const MXCSR: (u64, u32) = (24, 0x1f80);
+/// XSAVEC in CPUID leaf 0dh, subleaf 1, EAX.
+pub const XSAVEC: u32 = 2;
 /// XCR0 after reset: x87 only.
 pub const XCR0_RESET: u64 = 1;
 
@@ -26,6 +28,26 @@ pub fn supported_mask() -> u64 {
     let mask = POLICY & (u64::from(leaf.edx) << 32 | u64::from(leaf.eax));
     // The size for all that XCR0 enables now, which `enable` set to this mask.
     if leaf.ebx <= AREA_SIZE_MAX { mask } else { XCR0_RESET | 2 }
+}
+
+/// Whether XSAVEC puts the upper halves of the YMM registers where XRSTOR looks for them: that of Bochs 2.7 does not.
+///
+/// On the boot CPU, when [`enable`] has run and there is no vCPU yet.
+pub fn is_compaction_sound() -> bool {
+    #[repr(align(64))]
+    struct Area([u64; 104]);
+    const UPPER_HALVES: usize = 576 / 8;
+    if supported_mask() != POLICY || raw_cpuid::native_cpuid::cpuid_count(0xd, 1).eax & XSAVEC == 0 {
+        return false;
+    }
+    let mut area = Area([0; 104]);
+    // SAFETY: (1) XCR0 enables x87, SSE and AVX, and XSAVEC exists; (2) the area is aligned and holds all three;
+    // (3) nobody's values are in the registers yet, and Rust code of this target uses none of them.
+    unsafe {
+        asm!("vzeroall", "vcmpps ymm0, ymm0, ymm0, 15", "xsavec64 [{}]", "vzeroall", in(reg) &raw mut area.0,
+            in("eax") POLICY as u32, in("edx") 0, options(nostack, preserves_flags));
+    }
+    area.0[UPPER_HALVES] == u64::MAX
 }
 
 /// Enables all components of the policy on this CPU; CR4.OSXSAVE is on.
