@@ -116,6 +116,7 @@ impl<P: Platform> State<P> {
 
     /// `portal_reply_wait`.
     pub(crate) fn portal_reply_wait(&mut self, caller: &Caller, arguments: &Arguments) -> Progress {
+        self.set_ceiling(caller.vcpu, u8::MAX);
         let vcpu = self.vcpus.get_mut(caller.vcpu)?;
         if arguments.selector != REPLY_NONE {
             if let Err(status) = self.answer(caller.vcpu, arguments) {
@@ -179,12 +180,13 @@ impl<P: Platform> State<P> {
 
     /// Ends a call whose budget is used up, and tells the caller whether the server had taken it.
     pub(crate) fn time_out_call(&mut self, caller: Ref<Vcpu>) {
-        let server = match self.vcpus.get(caller).map(|vcpu| vcpu.activity) {
-            Some(Activity::Calling(server)) => self.vcpus.get(server),
-            _ => None,
-        };
-        let was_taken = server.is_some_and(|server| server.serving == Serving::Caller(caller));
+        let Some(vcpu) = self.vcpus.get(caller) else { return };
+        let Activity::Calling(server) = vcpu.activity else { return };
+        let (priority, serving) = (vcpu.priority, self.vcpus.get(server));
+        let ceiling = serving.map_or(priority, |serving| serving.ceiling.min(priority));
+        let was_taken = serving.is_some_and(|serving| serving.serving == Serving::Caller(caller));
         self.detach_caller(caller);
+        self.set_ceiling(server, ceiling);
         let outcome = Outcome { badge: Some(u64::from(was_taken)), ..Outcome::status(Status::Timeout) };
         self.finish(caller, outcome);
     }

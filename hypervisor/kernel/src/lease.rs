@@ -108,7 +108,7 @@ impl<P: Platform> State<P> {
                 calling.activity = Activity::Running;
                 serving.activity = Activity::Receiving;
                 serving.serving = Serving::Nobody;
-                serving.priority = serving.base_priority;
+                serving.priority = serving.own_priority();
                 self.cpu(cpu).current = Some(caller);
             }
             SERVER => {
@@ -116,7 +116,7 @@ impl<P: Platform> State<P> {
                 calling.call.deadline = deadline;
                 serving.activity = Activity::Running;
                 serving.serving = Serving::Caller(caller);
-                serving.priority = serving.base_priority.max(calling.priority);
+                serving.priority = serving.own_priority().max(calling.priority);
                 self.cpu(cpu).current = Some(server);
                 self.note_deadline(cpu, deadline);
             }

@@ -4,7 +4,7 @@
 //! Invariant while guests run: no ready vCPU of a CPU has a higher priority
 //! than its current one, unless a kick is on its way.
 
-use crate::vcpu::{Activity, Vcpu};
+use crate::vcpu::{Activity, Serving, Vcpu};
 use crate::{limits::SLICE_NS, state::State};
 use sawmill_abi::{event::EVENT_TIMER, trace::TraceKind};
 use sawmill_logic::platform::{CpuIndex, Platform, Tsc};
@@ -66,11 +66,22 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// Takes lent priority back, except what callers in the queue still lend.
+    /// Puts a server that let a call run out of time below its caller's equals, so that the caller learns of it, until
+    /// the server asks for the next call.
+    pub(crate) fn set_ceiling(&mut self, server: Ref<Vcpu>, ceiling: u8) {
+        if let Some(vcpu) = self.vcpus.get_mut(server).filter(|vcpu| vcpu.ceiling != ceiling) {
+            vcpu.ceiling = ceiling;
+            self.restore_priority(server);
+        }
+    }
+
+    /// Takes lent priority back, except what callers still lend.
     pub(crate) fn restore_priority(&mut self, server: Ref<Vcpu>) {
         let Some(vcpu) = self.vcpus.get(server) else { return };
-        let lent = vcpu.callers.iter().filter_map(|caller| self.vcpus.get(*caller)).map(|caller| caller.priority).max();
-        let priority = vcpu.base_priority.max(lent.unwrap_or(0));
+        let served = if let Serving::Caller(caller) = vcpu.serving { Some(caller) } else { None };
+        let callers = vcpu.callers.iter().copied().chain(served);
+        let lent = callers.filter_map(|caller| self.vcpus.get(caller)).map(|caller| caller.priority).max();
+        let priority = vcpu.own_priority().max(lent.unwrap_or(0));
         self.set_priority(server, priority);
     }
 

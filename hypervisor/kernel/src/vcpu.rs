@@ -102,6 +102,8 @@ pub(crate) struct Vcpu {
     pub index: u8,
     pub cpu: usize,
     pub base_priority: u8,
+    /// No call that it let run out of time had less; until it asks for the next one.
+    pub ceiling: u8,
     /// Own or inherited from callers, whichever is higher.
     pub priority: u8,
     pub activity: Activity,
@@ -122,6 +124,13 @@ pub(crate) struct Vcpu {
     pub statistics: VcpuStatistics,
     pub frames: ArrayVec<Hpa, VCPU_FRAMES>,
     pub origin: Position,
+}
+
+impl Vcpu {
+    /// Its priority without what callers lend.
+    pub fn own_priority(&self) -> u8 {
+        self.base_priority.min(self.ceiling)
+    }
 }
 
 /// Checked arguments of a new vCPU.
@@ -173,6 +182,7 @@ impl<P: Platform> State<P> {
             index: index as u8,
             cpu: cpu as usize,
             base_priority: priority as u8,
+            ceiling: u8::MAX,
             priority: priority as u8,
             activity: Activity::Stopped,
             attention: attention::TAKE | if has_ports { attention::PORTS } else { 0 },

@@ -212,6 +212,37 @@ fn server_runs_at_its_callers_priority() {
     assert!(world.entries(other.vpid) > others, "and falls back afterwards");
 }
 
+#[test]
+fn caller_gets_its_timeout_from_a_server_above_it() {
+    for is_taken in [true, false] {
+        let world = World::new(1);
+        let server = world.guest("server", 0, 5);
+        let client = world.guest("client", 0, 3);
+        let portal = world.connect(server, client, 1_000_000, 1);
+        world.park_root();
+        if is_taken {
+            receive(&world, 0, server);
+        } else {
+            // The call wakes it, but it is at something else.
+            world.push_call(server.vpid, VcpuWait, 0, &[]);
+            world.clear_events(server.vpid);
+        }
+        world.push_call(client.vpid, PortalCall, portal, &[1]);
+        world.turns(0, 12);
+        assert_eq!(status(&world.last_entry(client.vpid)), Status::Timeout);
+        assert_eq!(world.last_entry(client.vpid).rbx, u64::from(is_taken));
+        let (served, gone_on) = (world.entries(server.vpid), world.entries(client.vpid));
+        world.turns(0, 10);
+        assert!(world.entries(server.vpid) > served && world.entries(client.vpid) > gone_on, "they take turns");
+        receive(&world, 0, server);
+        world.signal(server.vpid, 41);
+        world.turns(0, 2);
+        let gone_on = world.entries(client.vpid);
+        world.turns(0, 5);
+        assert_eq!(world.entries(client.vpid), gone_on, "it has its own priority again");
+    }
+}
+
 /// A guest whose faults its twin handles.
 fn handled() -> (World, Guest, Guest) {
     let world = World::new(1);
