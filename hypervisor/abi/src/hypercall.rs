@@ -123,7 +123,7 @@ hypercalls! {
     /// Creates an Event object for one bit of a vCPU's event page.
     60 EventCreate "event_create" Vcpu object::RIGHT_VCPU_CONTROL, ("w0 event bit") -> ("rbx selector");
 
-    /// Binds an interrupt source to an event.
+    /// Binds an interrupt source to an event. BUSY if its pin has an Irq, or is the console's.
     64 IrqCreate "irq_create" Machine object::RIGHT_MACHINE_CONTROL, ("w0 IRQ_KIND_*, w1 number, w2 IRQ_* flags, w3 Event selector") -> ("rbx selector");
     /// Unmasks a level-triggered interrupt after its cause was handled.
     65 IrqAcknowledge "irq_acknowledge" Irq object::RIGHT_IRQ_ACKNOWLEDGE, ("") -> ("");

@@ -43,8 +43,10 @@ impl<P: Platform> State<P> {
             IRQ_KIND_MSI => None,
             _ => return Err(Status::BadArgument),
         };
-        let gsi_of = |pin: Option<(u32, PinMode)>| pin.map(|(gsi, _)| gsi);
-        if pin.is_some() && self.irqs.find_from(0, |irq| gsi_of(irq.pin) == gsi_of(pin)).is_some() {
+        let is_at = |gsi: u32| move |irq: &Irq| irq.pin.is_some_and(|(other, _)| other == gsi);
+        if pin
+            .is_some_and(|(gsi, _)| gsi == self.platform.console_gsi() || self.irqs.find_from(0, is_at(gsi)).is_some())
+        {
             return Err(Status::Busy);
         }
         let at = self.free_selector(caller)?;

@@ -206,6 +206,8 @@ pub trait Platform: PhysicalMemory + Sync + 'static {
     fn first_device_vector(&self) -> u8;
     /// Vector of the console's receive interrupt.
     fn console_vector(&self) -> u8;
+    /// Pin at which they arrive.
+    fn console_gsi(&self) -> u32;
     /// GSI and mode of an ISA IRQ.
     fn isa_pin(&self, irq: u8) -> (u32, PinMode);
     /// Routes a pin to a vector on a CPU, masked or not; false if there is no such pin.

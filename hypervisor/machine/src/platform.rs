@@ -115,6 +115,10 @@ impl Platform for Machine {
         apic::CONSOLE_VECTOR
     }
 
+    fn console_gsi(&self) -> u32 {
+        io::isa_pin(console::serial::IRQ).0
+    }
+
     fn isa_pin(&self, irq: u8) -> (u32, PinMode) {
         io::isa_pin(irq)
     }

@@ -179,6 +179,9 @@ impl Platform for Fake {
     fn console_vector(&self) -> u8 {
         0x24
     }
+    fn console_gsi(&self) -> u32 {
+        4
+    }
     fn isa_pin(&self, irq: u8) -> (u32, PinMode) {
         (u32::from(irq), PinMode { is_level: false, is_active_low: false })
     }
