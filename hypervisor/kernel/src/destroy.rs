@@ -56,8 +56,8 @@ impl<P: Platform> State<P> {
     /// Removes the capabilities derived from one, but not itself; returns how many.
     pub(crate) fn revoke_derived(&mut self, at: Position) -> u64 {
         let mut removed = 0;
-        while let Some(leaf) = Some(self.capabilities.first_leaf(at)).filter(|leaf| *leaf != at) {
-            removed += self.revoke(leaf);
+        while let Some(child) = self.capabilities.first_child(at) {
+            removed += self.revoke(child);
         }
         removed
     }

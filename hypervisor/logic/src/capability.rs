@@ -110,10 +110,15 @@ impl<O: Copy, const T: usize, const S: usize> CapabilitySpace<O, T, S> {
         Ok(())
     }
 
+    /// Finds a capability that is derived from another one directly.
+    pub fn first_child(&self, of: Position) -> Option<Position> {
+        self.slot(of)?.first_child
+    }
+
     /// Follows first children down to a capability from which nothing is derived.
     pub fn first_leaf(&self, from: Position) -> Position {
         let mut at = from;
-        while let Some(child) = self.slot(at).and_then(|slot| slot.first_child) {
+        while let Some(child) = self.first_child(at) {
             at = child;
         }
         at
