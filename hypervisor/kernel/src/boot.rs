@@ -154,7 +154,10 @@ impl<P: Platform> State<P> {
     fn root_memory(&mut self, caller: &Caller) -> Result<(FrameRange, Position), Status> {
         let via = self.free_selector(caller)?;
         let placement = Placement { is_large: true, is_below_4g: false };
-        let (memory, selector) = self.make_region(caller.partition, ROOT_PAGES, placement, via)?;
+        let memory = self.take_pages(caller.partition, ROOT_PAGES, placement)?;
+        self.platform.zero_pages(memory);
+        let region = Region { range: memory, backing: Backing::Memory, payer: caller.partition, origin: via };
+        let selector = self.enter(via, caller.partition, |state| &mut state.regions, region)?;
         let region: Ref<Region> = self.lookup(caller, selector, 0)?;
         self.map(&NewMapping {
             region,
@@ -218,7 +221,9 @@ impl<P: Platform> State<P> {
     fn enter_module(&mut self, caller: &Caller, module: &BootModule) -> Result<u64, Status> {
         let range = FrameRange { start: module.start, pages: pages_of(module.size_bytes) };
         let at = self.free_selector(caller)?;
-        self.enter_region(Region { range, backing: Backing::Memory, payer: caller.partition, origin: at }, at)
+        self.partitions.get_mut(caller.partition).ok_or(Status::BadSelector)?.page_quota.charge(range.pages)?;
+        let region = Region { range, backing: Backing::Memory, payer: caller.partition, origin: at };
+        self.enter(at, caller.partition, |state| &mut state.regions, region)
     }
 }
 

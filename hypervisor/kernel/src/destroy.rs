@@ -111,19 +111,12 @@ impl<P: Platform> State<P> {
         if region.backing == Backing::Device {
             return;
         }
-        if let Some(payer) = self.partitions.get_mut(region.payer) {
-            payer.page_quota.release(region.range.pages);
-        }
         let (start, end) = (region.range.start.0, region.range.start.0 + region.range.pages * PAGE_SIZE);
         // Event pages are written by the kernel without a mapping: none may stay in memory that is given away.
-        let holders = |vcpu: &crate::vcpu::Vcpu| vcpu.event_page.is_some_and(|page| (start..end).contains(&page.0));
-        while let Some(vcpu) = self.vcpus.find_from(0, holders) {
-            if let Some(vcpu) = self.vcpus.get_mut(vcpu) {
-                vcpu.event_page = None;
-            }
+        for vcpu in self.vcpus.iter_mut() {
+            vcpu.event_page.take_if(|page| (start..end).contains(&page.0));
         }
-        let given = self.extents.give(region.range);
-        debug_assert!(given);
+        self.give_pages(region.payer, region.range);
     }
 
     /// Stops a partition for good: from now on it is dead to everybody.

@@ -201,7 +201,7 @@ impl<P: Platform> State<P> {
                     return Err(Status::Unsupported);
                 }
                 let region = Region { range, backing: Backing::Device, payer: caller.partition, origin: at };
-                let selector = self.enter_region(region, at)?;
+                let selector = self.enter(at, caller.partition, |state| &mut state.regions, region)?;
                 Ok(Answer::value(BAR_MEMORY).with(&[base, size, selector]))
             }
         }

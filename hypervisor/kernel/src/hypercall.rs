@@ -77,6 +77,7 @@ impl<P: Platform> State<P> {
         let progress = match call {
             Hypercall::PortalCall => self.portal_call(caller, &arguments),
             Hypercall::PortalReplyWait => self.portal_reply_wait(caller, &arguments),
+            Hypercall::RegionCreate => self.region_create(caller, &arguments),
             _ => {
                 match self.ordinary(call, caller, &arguments, copy) {
                     Ok(answer) => write_answer(registers, &answer),
@@ -99,10 +100,18 @@ impl<P: Platform> State<P> {
     ) -> Decoded<Answer> {
         match call {
             Hypercall::AbiVersion => Ok(Answer::value(ABI_VERSION)),
-            Hypercall::PortalCall | Hypercall::PortalReplyWait => Err(Status::BadHypercall),
+            // These may wait, and were caught before.
+            Hypercall::PortalCall | Hypercall::PortalReplyWait | Hypercall::RegionCreate => Err(Status::BadHypercall),
             Hypercall::PortalReply => self.answer(caller.vcpu, arguments).map(|()| Answer::default()),
-            Hypercall::VcpuWait => Ok(self.vcpu_wait(caller)),
-            Hypercall::TimerSet => Ok(self.timer_set(caller, arguments)),
+            Hypercall::VcpuWait => {
+                self.wait(caller.vcpu);
+                Ok(Answer::default())
+            }
+            Hypercall::TimerSet => {
+                let ticks = arguments.words[0];
+                self.set_timer(caller.vcpu, if ticks == 0 { Tsc::NEVER } else { Tsc(ticks) });
+                Ok(Answer::default())
+            }
             Hypercall::EventSignal => self.event_signal(caller, arguments),
             Hypercall::VcpuSignal => self.vcpu_signal(caller, arguments),
             Hypercall::ConsoleWrite => self.console_write(caller, arguments, copy),
@@ -123,7 +132,6 @@ impl<P: Platform> State<P> {
             Hypercall::PartitionSetConsole => self.partition_set_console(caller, arguments),
             Hypercall::VcpuCreate => self.vcpu_create(caller, arguments),
             Hypercall::VcpuStart => self.vcpu_start(caller, arguments),
-            Hypercall::RegionCreate => self.region_create(caller, arguments),
             Hypercall::RegionMap => self.region_map(caller, arguments),
             Hypercall::RegionUnmap => self.region_unmap(caller, arguments),
             Hypercall::RegionInfo => self.region_info(caller, arguments),
@@ -143,11 +151,6 @@ impl<P: Platform> State<P> {
         }
     }
 
-    fn vcpu_wait(&mut self, caller: &Caller) -> Answer {
-        self.wait(caller.vcpu);
-        Answer::default()
-    }
-
     /// Lets a vCPU wait for an event, unless one is pending.
     pub(crate) fn wait(&mut self, reference: sawmill_logic::arena::Ref<crate::vcpu::Vcpu>) {
         if !self.has_events(reference, PortalBit::Counts)
@@ -155,15 +158,6 @@ impl<P: Platform> State<P> {
         {
             vcpu.activity = Activity::Waiting;
         }
-    }
-
-    fn timer_set(&mut self, caller: &Caller, arguments: &Arguments) -> Answer {
-        let deadline = match arguments.words[0] {
-            0 => Tsc::NEVER,
-            ticks => Tsc(ticks),
-        };
-        self.set_timer(caller.vcpu, deadline);
-        Answer::default()
     }
 
     fn machine_shutdown(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {

@@ -32,5 +32,7 @@ pub(crate) const TRACE_ENTRIES: usize = 2048;
 pub(crate) const FUNCTIONS: usize = 64;
 /// Time slice among equals.
 pub(crate) const SLICE_NS: u64 = 5_000_000;
+/// Pages cleared while nobody else on that CPU runs.
+pub(crate) const CLEARED_PAGES: u64 = 32;
 /// Most frames of a vCPU.
 pub(crate) const VCPU_FRAMES: usize = 16;

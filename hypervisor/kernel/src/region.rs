@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Regions: contiguous frames with an owner who pays for them.
+//!
+//! Who creates one clears its frames first, in pieces while the big lock is
+//! free ([`Clearing`]): until then they belong to nobody else, and there is no
+//! region that could be mapped.
 
 use crate::hypercall::{Answer, Arguments};
+use crate::ipc::Progress;
 use crate::state::{Decoded, State};
-use crate::{lookup::Caller, partition::Partition};
+use crate::vcpu::{Outcome, Vcpu, attention};
+use crate::{limits::CLEARED_PAGES, lookup::Caller, partition::Partition};
 use sawmill_abi::object::{RIGHT_PARTITION_GRANT, RIGHT_REGION_DMA};
 use sawmill_abi::region::{REGION_ALIGN_2M, REGION_BELOW_4G};
 use sawmill_abi::{PAGE_SIZE, status::Status};
@@ -27,49 +33,83 @@ pub(crate) struct Region {
     pub origin: Position,
 }
 
+/// Frames on their way to be a region of whoever runs `region_create`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clearing {
+    pub range: FrameRange,
+    pub payer: Ref<Partition>,
+    /// Pages that are done, or in the hands of the CPU.
+    done: u64,
+}
+
 impl<P: Platform> State<P> {
-    pub(crate) fn region_create(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
+    pub(crate) fn region_create(&mut self, caller: &Caller, arguments: &Arguments) -> Progress {
+        self.begin_region(caller, arguments).err().map(Outcome::status)
+    }
+
+    fn begin_region(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<()> {
         let payer = self.lookup(caller, arguments.selector, RIGHT_PARTITION_GRANT)?;
         let [pages, flags, ..] = arguments.words;
         if pages == 0 || flags & !(REGION_BELOW_4G | REGION_ALIGN_2M) != 0 {
             return Err(Status::BadArgument);
         }
         let placement = Placement { is_below_4g: flags & REGION_BELOW_4G != 0, is_large: flags & REGION_ALIGN_2M != 0 };
-        let at = self.free_selector(caller)?;
-        let selector = self.make_region(payer, pages, placement, at)?.1;
-        Ok(Answer::value(selector))
+        self.free_selector(caller)?;
+        let range = self.take_pages(payer, pages, placement)?;
+        let vcpu = self.vcpus.get_mut(caller.vcpu).ok_or(Status::BadSelector)?;
+        vcpu.clearing = Some(Clearing { range, payer, done: 0 });
+        Ok(())
     }
 
-    /// Allocates zeroed frames as a region.
-    pub(crate) fn make_region(
+    /// Finds the next frames to be cleared for a vCPU; when there are none left, its region is made.
+    pub(crate) fn next_to_clear(&mut self, reference: Ref<Vcpu>) -> Option<FrameRange> {
+        let vcpu = self.vcpus.get_mut(reference)?;
+        let Clearing { range, payer, done } = vcpu.clearing?;
+        let pages = (range.pages - done).min(CLEARED_PAGES);
+        if pages > 0 {
+            vcpu.clearing = Some(Clearing { range, payer, done: done + pages });
+            return Some(FrameRange { start: Hpa(range.start.0 + done * PAGE_SIZE), pages });
+        }
+        vcpu.clearing = None;
+        let caller = Caller { vcpu: reference, partition: vcpu.partition };
+        let made = self.free_selector(&caller).and_then(|at| {
+            let region = Region { range, backing: Backing::Memory, payer, origin: at };
+            self.enter(at, payer, |state| &mut state.regions, region)
+        });
+        if made.is_err() {
+            self.give_pages(payer, range);
+        }
+        let vcpu = self.vcpus.get_mut(reference)?;
+        vcpu.outcome = match made {
+            Ok(selector) => Outcome { badge: Some(selector), ..Outcome::status(Status::Ok) },
+            Err(status) => Outcome::status(status),
+        };
+        vcpu.attention |= attention::OUTCOME;
+        None
+    }
+
+    /// Takes frames, which somebody used before, on a partition's quota.
+    pub(crate) fn take_pages(
         &mut self,
         payer: Ref<Partition>,
         pages: u64,
         placement: Placement,
-        at: Position,
-    ) -> Decoded<(FrameRange, u64)> {
-        let range = self.extents.take(pages, placement).ok_or(Status::NoQuota)?;
-        let region = Region { range, backing: Backing::Memory, payer, origin: at };
-        let selector = self.enter_region(region, at).inspect_err(|_| {
-            let given = self.extents.give(range);
-            debug_assert!(given);
-        })?;
-        for page in 0..pages {
-            self.platform.zero_page(Hpa(range.start.0 + page * PAGE_SIZE));
+    ) -> Decoded<FrameRange> {
+        let quota = &mut self.partitions.get_mut(payer).ok_or(Status::BadSelector)?.page_quota;
+        if pages > quota.left() {
+            return Err(Status::NoQuota);
         }
-        Ok((range, selector))
+        let range = self.extents.take(pages, placement).ok_or(Status::NoQuota)?;
+        quota.charge(pages).map(|()| range)
     }
 
-    /// Enters a region and charges its payer, also for its pages if they are memory.
-    pub(crate) fn enter_region(&mut self, region: Region, at: Position) -> Decoded<u64> {
-        let payer = region.payer;
-        let pages = if region.backing == Backing::Memory { region.range.pages } else { 0 };
-        self.partitions.get_mut(payer).ok_or(Status::BadSelector)?.page_quota.charge(pages)?;
-        let entered = self.enter(at, payer, |state| &mut state.regions, region);
-        if let (Err(_), Some(paying)) = (entered, self.partitions.get_mut(payer)) {
-            paying.page_quota.release(pages);
+    /// Gives frames back, and their charge.
+    pub(crate) fn give_pages(&mut self, payer: Ref<Partition>, range: FrameRange) {
+        if let Some(payer) = self.partitions.get_mut(payer) {
+            payer.page_quota.release(range.pages);
         }
-        entered
+        let given = self.extents.give(range);
+        debug_assert!(given);
     }
 
     pub(crate) fn region_info(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use sawmill_abi::{UPCALL_VECTOR, statistics::ExitClass};
 use sawmill_logic::arena::Ref;
 use sawmill_logic::console::{Output, Source};
-use sawmill_logic::platform::{CpuIndex, Exit, Platform, Registers, Tsc, VcpuHardware};
+use sawmill_logic::platform::{CpuIndex, Exit, FrameRange, Platform, Registers, Tsc, VcpuHardware};
 use spin::mutex::{SpinMutex, TicketMutex};
 
 /// The microkernel on a machine.
@@ -36,8 +36,8 @@ enum Next {
     /// With its partner at hand (`fast.rs`).
     EnterPair(Ref<Vcpu>, Tsc),
     Idle(Tsc),
-    /// Console output, then look again.
-    PutOut,
+    /// Frames of a new region, then look again.
+    Clear(FrameRange),
 }
 
 impl<P: Platform> Kernel<P> {
@@ -65,47 +65,51 @@ impl<P: Platform> Kernel<P> {
 
     /// One round: everything from one exit that needs the state to the next.
     pub(crate) fn turn(&self, local: &mut CpuLocal<P>) {
-        let (next, stop) = {
+        let (next, has_output, stop) = {
             let mut guard = self.state.lock();
             let state = &mut *guard;
             state.here = local.cpu;
             self.answer(state, local);
-            let mut next = self.prepare(state, local);
+            let next = self.prepare(state, local);
             self.shoot_down(state);
             local.foreground = state.foreground;
             if !state.log.is_empty() {
                 local.lines = core::mem::take(&mut state.log);
             }
-            if local.copied.length != 0 || !local.lines.is_empty() {
+            let has_output = local.copied.length != 0 || !local.lines.is_empty();
+            if has_output {
                 // The line is slow: who takes translations away must not wait for this CPU meanwhile.
                 self.running[local.cpu % CPUS].store(0, Ordering::SeqCst);
-                next = Next::PutOut;
             }
-            (next, state.stop)
+            (next, has_output, state.stop)
         };
-        if let Next::PutOut = next {
+        if has_output {
             self.put_out(local);
         }
         if let Some(kind) = stop {
             self.platform.shutdown(kind);
         }
-        match next {
-            Next::PutOut => {}
+        let interrupt = match next {
+            Next::Clear(range) => {
+                self.platform.zero_pages(range);
+                self.platform.idle(Tsc(0))
+            }
+            // Much may have happened meanwhile.
+            _ if has_output => None,
+            Next::Idle(until) => self.platform.idle(until),
             Next::Enter(vcpu, deadline) => {
                 let exit = local.run(vcpu).map(|run| (vcpu, run.hardware.enter(&mut run.registers, deadline)));
-                self.leave(local, exit);
+                self.leave(local, exit)
             }
             Next::EnterPair(vcpu, deadline) => {
                 let exit = self.enter_pair(local, vcpu, deadline);
-                self.leave(local, exit);
+                self.leave(local, exit)
             }
-            Next::Idle(until) => {
-                if let Some(vector) = self.platform.idle(until) {
-                    let mut state = self.state.lock();
-                    state.here = local.cpu;
-                    state.interrupt(vector);
-                }
-            }
+        };
+        if let Some(vector) = interrupt {
+            let mut state = self.state.lock();
+            state.here = local.cpu;
+            state.interrupt(vector);
         }
     }
 
@@ -142,6 +146,9 @@ impl<P: Platform> Kernel<P> {
         state.expire(now);
         state.park_doomed();
         while let Some(vcpu) = state.schedule(now) {
+            if let Some(range) = state.next_to_clear(vcpu) {
+                return Next::Clear(range);
+            }
             if self.make_enterable(state, local, vcpu).is_some() {
                 let deadline = state.entry_deadline(vcpu);
                 return match state.lend_pair(local, vcpu) {
@@ -219,11 +226,12 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Keeps the exit that has to be answered, and whose it is.
-    fn leave(&self, local: &mut CpuLocal<P>, last: Option<(Ref<Vcpu>, Exit)>) {
+    fn leave(&self, local: &mut CpuLocal<P>, last: Option<(Ref<Vcpu>, Exit)>) -> Option<u8> {
         self.running[local.cpu % CPUS].store(0, Ordering::SeqCst);
-        let Some((current, exit)) = last else { return };
+        let (current, exit) = last?;
         local.current = Some(current);
         local.exit = Some(exit);
+        None
     }
 
     /// Waits until no CPU uses translations that were taken away.

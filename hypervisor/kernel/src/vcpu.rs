@@ -9,6 +9,7 @@ use crate::hypercall::{Answer, Arguments};
 use crate::limits::{CPUS, VCPU_FRAMES, VCPUS};
 use crate::lookup::Caller;
 use crate::partition::{Condition, Partition};
+use crate::region::Clearing;
 use crate::state::{Decoded, Object, State};
 use arrayvec::ArrayVec;
 use sawmill_abi::object::{RIGHT_PARTITION_CONTROL, RIGHT_VCPU_CONTROL, VCPUS_MAX};
@@ -118,6 +119,8 @@ pub(crate) struct Vcpu {
     pub entry: EntryState,
     /// RDI and RSI at entry.
     pub argument: u64,
+    /// Frames that it clears for a region, before anything else.
+    pub clearing: Option<Clearing>,
     pub timer: Tsc,
     /// Event page; none if its memory was destroyed.
     pub event_page: Option<Hpa>,
@@ -193,6 +196,7 @@ impl<P: Platform> State<P> {
             outcome: Outcome::status(Status::Ok),
             entry: EntryState::default(),
             argument: 0,
+            clearing: None,
             timer: Tsc::NEVER,
             event_page: Some(page.hpa),
             statistics: VcpuStatistics::default(),
@@ -275,6 +279,9 @@ impl<P: Platform> State<P> {
             if let Some(vcpu) = self.vcpus.remove(reference) {
                 for frame in vcpu.frames {
                     self.frames.give(frame);
+                }
+                if let Some(Clearing { range, payer, .. }) = vcpu.clearing {
+                    self.give_pages(payer, range);
                 }
             }
             let state = self.cpu(here);

@@ -9,7 +9,7 @@
 //! calls `KERNEL.boot(&information)` once on CPU 0, then
 //! `KERNEL.run(CpuIndex(n))` on each CPU.
 
-use sawmill_abi::fault::FaultReason;
+use sawmill_abi::{PAGE_SIZE, fault::FaultReason};
 
 /// Host-physical address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,6 +147,10 @@ pub trait PhysicalMemory {
     fn swap_u64(&self, at: Hpa, value: u64) -> u64;
     /// Fills a page with zeros.
     fn zero_page(&self, at: Hpa);
+    /// Fills frames with zeros.
+    fn zero_pages(&self, range: FrameRange) {
+        (0..range.pages).for_each(|page| self.zero_page(Hpa(range.start.0 + page * PAGE_SIZE)));
+    }
     /// Copies out of memory.
     fn copy_in(&self, from: Hpa, to: &mut [u8]);
     /// Copies into memory.
@@ -187,7 +191,8 @@ pub trait Platform: PhysicalMemory + Sync + 'static {
     ///
     /// A kick that arrives while that CPU is in root mode must end its next `enter` or `idle` at once.
     fn kick(&self, cpu: CpuIndex);
-    /// Waits with interrupts on until a deadline, a kick or an interrupt; returns the interrupt's vector (not yet ended), none for kick and deadline.
+    /// Waits with interrupts on until a deadline, a kick or an interrupt; returns the interrupt's vector (not yet
+    /// ended), none for kick and deadline. If the deadline has passed, it only takes what has arrived.
     fn idle(&self, until: Tsc) -> Option<u8>;
     /// Ends the interrupt that is in service on this CPU.
     fn end_of_interrupt(&self);

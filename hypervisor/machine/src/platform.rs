@@ -62,24 +62,28 @@ impl Platform for Machine {
     }
 
     fn idle(&self, until: Tsc) -> Option<u8> {
-        if until <= Tsc(time::now()) {
-            return None;
-        }
         let cpu = area::current();
-        if cpu.armed_deadline.load(Ordering::Relaxed) != until.0 {
-            local::arm(cpu, until);
-        }
-        exceptions::idle();
+        let mut is_over = false;
         loop {
-            match exceptions::take_pending()? {
-                apic::SPURIOUS_VECTOR => {}
-                apic::KICK_VECTOR => local::end_of_interrupt(),
-                apic::TIMER_VECTOR => {
+            match exceptions::take_pending() {
+                None if is_over => return None,
+                None if until <= Tsc(time::now()) => exceptions::open_window(),
+                None => {
+                    if cpu.armed_deadline.load(Ordering::Relaxed) != until.0 {
+                        local::arm(cpu, until);
+                    }
+                    exceptions::idle();
+                }
+                Some(apic::SPURIOUS_VECTOR) => {}
+                Some(apic::KICK_VECTOR) => local::end_of_interrupt(),
+                Some(apic::TIMER_VECTOR) => {
                     local::end_of_interrupt();
                     cpu.armed_deadline.store(u64::MAX, Ordering::Relaxed);
                 }
-                vector => return Some(vector),
+                // Another may have been recorded with it: that one is found next time.
+                vector => return vector,
             }
+            is_over = true;
         }
     }
 

@@ -2,14 +2,16 @@
 //! Objects: creation until refusal, release, revocation, and what each costs.
 
 use super::world::{Guest, ROOT, World};
+use crate::limits::CLEARED_PAGES;
 use sawmill_abi::event::EVENT_FIRST_FREE;
 use sawmill_abi::hypercall::Hypercall;
-use sawmill_abi::machine::{DEVICE_UNSAFE_DMA, IRQ_KIND_ISA, IRQ_KIND_MSI, MESSAGE_MSI, MESSAGE_MSIX};
+use sawmill_abi::machine::{DEVICE_UNSAFE_DMA, IRQ_KIND_GSI, IRQ_KIND_ISA, IRQ_KIND_MSI, MESSAGE_MSI, MESSAGE_MSIX};
 use sawmill_abi::object::{
     RIGHT_ALL, RIGHT_COPY, RIGHT_REGION_READ, SELECTOR_MACHINE, SELECTOR_SELF, SELECTOR_VCPU_BASE,
 };
 use sawmill_abi::status::Status;
-use sawmill_logic::platform::{Exit, PhysicalMemory, Registers};
+use sawmill_logic::extents::Placement;
+use sawmill_logic::platform::{Exit, Hpa, PhysicalMemory, Registers};
 
 fn status(world: &World, call: Hypercall, selector: u64, words: &[u64]) -> Status {
     Status::from_raw(world.root(call, selector, words).rax).unwrap()
@@ -147,6 +149,75 @@ fn level_interrupt_is_masked_until_it_is_acknowledged() {
     assert_eq!(status(&world, Hypercall::IrqCreate, SELECTOR_MACHINE, &[0, 11, 3, event]), Status::Busy);
     world.root_ok(Hypercall::CapabilityRevoke, edge, &[1]);
     assert!(is_masked(14));
+}
+
+#[test]
+fn console_interrupt_is_nobodys() {
+    let world = World::new(1);
+    let event = world.root_ok(Hypercall::EventCreate, SELECTOR_VCPU_BASE, &[30]);
+    for kind in [IRQ_KIND_GSI, IRQ_KIND_ISA] {
+        assert_eq!(status(&world, Hypercall::IrqCreate, SELECTOR_MACHINE, &[kind, 4, 0, event]), Status::Busy);
+    }
+    assert!(world.machine.masked.lock().unwrap().is_empty(), "the pin was not touched");
+}
+
+/// Pages of a region that is cleared in several pieces.
+const MANY: u64 = 3 * CLEARED_PAGES + 1;
+
+#[test]
+fn others_run_while_a_region_is_cleared() {
+    let world = World::new(2);
+    let guest = world.guest("guest", 0, 3);
+    let other = world.guest("other", 0, 5);
+    world.park_root();
+    world.call(0, other.vpid, Hypercall::VcpuWait, 0, &[]);
+    let dirty = world.kernel.state.lock().extents.take(MANY, Placement::default()).unwrap();
+    (0..MANY).for_each(|page| world.machine.write_u64(Hpa(dirty.start.0 + page * 4096), !0));
+    assert!(world.kernel.state.lock().extents.give(dirty));
+    world.push_call(guest.vpid, Hypercall::RegionCreate, SELECTOR_SELF, &[MANY, 0]);
+    let entries = world.entries(guest.vpid);
+    while world.kernel.state.lock().partitions.iter().all(|(_, one)| one.page_quota.used() != MANY) {
+        world.turn(0);
+    }
+    assert!(world.kernel.state.try_lock().is_some());
+    let before = (world.entries(guest.vpid), world.entries(other.vpid));
+    world.signal(other.vpid, 20);
+    world.turns(0, 2);
+    assert_eq!(world.entries(guest.vpid), before.0, "it still clears");
+    assert!(world.entries(other.vpid) > before.1, "who is more important runs meanwhile");
+    world.clear_events(other.vpid);
+    world.push_call(other.vpid, Hypercall::VcpuWait, 0, &[]);
+    let made = world.result(0, guest.vpid).unwrap();
+    assert!(made.rax == Status::Ok as u64 && made.rbx != 0 && world.entries(guest.vpid) > entries);
+    assert!((0..MANY).all(|page| world.machine.read_u64(Hpa(dirty.start.0 + page * 4096)) == 0));
+}
+
+#[test]
+fn region_half_cleared_comes_back_when_its_maker_or_payer_dies() {
+    for is_payer in [false, true] {
+        let world = World::new(2);
+        world.turns(1, 2);
+        let before = world.resources();
+        let guest = world.guest("guest", 1, 3);
+        let payer = world.root_ok(Hypercall::PartitionCreate, SELECTOR_SELF, &[0x61, 0, 8, MANY]);
+        let selector = world.give(payer, guest, RIGHT_ALL, 0);
+        world.push_call(guest.vpid, Hypercall::RegionCreate, selector, &[MANY, 0]);
+        let left = world.kernel.state.lock().extents.left();
+        while world.kernel.state.lock().extents.left() == left {
+            world.turn(1);
+        }
+        assert_eq!(status(&world, Hypercall::RegionCreate, payer, &[1, 0]), Status::NoQuota, "it is charged");
+        world.root_ok(Hypercall::PartitionDestroy, if is_payer { payer } else { guest.partition }, &[]);
+        world.turns(1, 8);
+        if is_payer {
+            assert_eq!(Status::from_raw(world.last_entry(guest.vpid).rax), Some(Status::BadSelector));
+        }
+        for selector in [guest.partition, payer, guest.memory] {
+            world.root(Hypercall::CapabilityRevoke, selector, &[1]);
+        }
+        world.turns(1, 2);
+        assert_eq!(world.resources(), before);
+    }
 }
 
 #[test]
