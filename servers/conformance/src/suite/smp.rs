@@ -13,18 +13,27 @@ use sawmill_rt::vcpu;
 use super::run::{Context, Test};
 
 /// The tests.
-pub const TESTS: &[Test] = &[("smp-calls-on-two-cpus", calls_on_two), ("smp-signal-other-cpu", signal_other)];
+pub const TESTS: &[Test] = &[
+    ("smp-calls-on-two-cpus", calls_on_two),
+    ("smp-signal-other-cpu", signal_other),
+    ("smp-server-hangs-on-other-cpu", server_hangs),
+];
 
 /// Calls that each CPU makes.
 const ROUNDS: u64 = 2000;
 /// Event bits between the two vCPUs.
 const PING: u64 = 110;
 const PONG: u64 = 111;
+/// Tells vCPU 1 to let the server hang there.
+const HANG: u64 = 112;
 
 static GOOD: AtomicU64 = AtomicU64::new(0);
 static BAD: AtomicU64 = AtomicU64::new(0);
 static WRONG_VCPU: AtomicU64 = AtomicU64::new(0);
 static IS_DONE: AtomicU64 = AtomicU64::new(0);
+/// Status of the call that let the server hang, plus 1.
+static HUNG: AtomicU64 = AtomicU64::new(0);
+static IS_REVIVED: AtomicU64 = AtomicU64::new(0);
 
 fn is_alone(context: &Context) -> bool {
     context.info.vcpu_count < 2
@@ -46,6 +55,15 @@ extern "C" fn second(portal: u64) -> ! {
         let _ = calls::vcpu_wait();
         if events.take_bit(PING) {
             let _ = calls::vcpu_signal(SELF, 1, PONG);
+        }
+        if events.take_bit(HANG) {
+            let outcome = calls::portal_call(Selector(portal), [command::STALL, u64::MAX >> 1, 0, 0, 0, 0]);
+            HUNG.store(outcome.status + 1, Ordering::SeqCst);
+            let words = [command::ECHO, 1, 2, 3, 4, 5];
+            while calls::portal_call(Selector(portal), words).status != Status::Ok as u64 {
+                core::hint::spin_loop();
+            }
+            IS_REVIVED.store(1, Ordering::SeqCst);
         }
     }
 }
@@ -85,4 +103,19 @@ fn signal_other(context: &Context) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// Root notices that the server does not answer on one of its CPUs, although it does on the other.
+fn server_hangs(context: &Context) -> Verdict {
+    if is_alone(context) {
+        return Ok(());
+    }
+    works(calls::vcpu_signal(SELF, 2, HANG), "signal vCPU 1")?;
+    let end = sawmill_rt::time::tsc() + context.microseconds(5_000_000);
+    while IS_REVIVED.load(Ordering::SeqCst) == 0 && sawmill_rt::time::tsc() < end {
+        context.sleep(10_000);
+    }
+    equal(HUNG.load(Ordering::SeqCst), Status::Timeout as u64 + 1, "a server that hangs")?;
+    equal(IS_REVIVED.load(Ordering::SeqCst), 1, "the server does not come back on that CPU")?;
+    context.revive()
 }

@@ -15,6 +15,7 @@ use sawmill_root::{failure, hang, names, numbering};
 use sawmill_rt::calls::{self, MACHINE, SELF, Selector};
 use sawmill_rt::println;
 
+use super::sentry;
 use super::state::{NULL, Root, Running, State};
 
 /// Region pages that a partition has to pay for.
@@ -38,6 +39,7 @@ pub fn create(root: &mut Root, index: usize) -> Result<(), Failure> {
     let (selector, number) =
         calls::partition_create(SELF, names::padded(&name), partition.kernel_frames, pages).map_err(step("create"))?;
     let running = &mut root.partitions[index];
+    sentry::forget(index);
     let kept = (running.restarts, running.status);
     *running = Running { selector, number, restarts: kept.0, ..Running::new() };
 

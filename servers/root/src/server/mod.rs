@@ -14,6 +14,7 @@ mod info_page;
 mod launch;
 mod memory;
 mod record;
+mod sentry;
 mod serve;
 mod state;
 mod stream;
@@ -88,6 +89,7 @@ fn set_up(mut windows: Windows) -> Result<Root, Failure> {
         devices::assign(&mut root, index)?;
         info_page::write(&mut root, index)?;
     }
+    sentry::begin(&root)?;
     stream::begin(&mut root);
     alarm::begin(&mut root);
     launch::start_next(&mut root)?;

@@ -101,8 +101,8 @@ pub struct Running {
     pub fault_portal: Selector,
     /// Portal by which root looks whether it answers; null = not watched.
     pub ping_portal: Selector,
-    /// What came of that.
-    pub watch: Watch,
+    /// What came of that, on each of its CPUs.
+    pub watches: [Watch; VCPUS_MAX as usize],
     /// How it starts.
     pub start: Start,
     /// Its devices.
@@ -156,7 +156,7 @@ impl Running {
             cpus: ArrayVec::new(),
             fault_portal: NULL,
             ping_portal: NULL,
-            watch: Watch::default(),
+            watches: [Watch::default(); VCPUS_MAX as usize],
             start: Start::default(),
             devices: ArrayVec::new(),
             restarts: 0,
