@@ -96,7 +96,8 @@ mod assistant {
                 Ok(page) => {
                     let class = usize::try_from(words[1]).unwrap_or(0);
                     let exits = page.vcpus.iter().filter_map(|vcpu| vcpu.exits.get(class)).sum();
-                    (done, [exits, 0, 0, 0, 0, 0])
+                    let served = page.vcpus.iter().map(|vcpu| vcpu.served).sum();
+                    (done, [exits, served, 0, 0, 0, 0])
                 }
                 Err(why) => (why.seen, words),
             },

@@ -15,7 +15,7 @@ pub const EXIT: u64 = 4;
 pub const FAULT: u64 = 5;
 /// Replies with the badge in w0, its vCPU in w1, the number of stale replies seen in w2.
 pub const ASK: u64 = 6;
-/// Replies with its own count of exits of class w1 over all vCPUs in w0.
+/// Replies with its own count of exits of class w1 over all vCPUs in w0, and of calls it took in w1.
 pub const EXITS: u64 = 7;
 /// Replies, and tries to reply once more, which has to be stale.
 pub const TWICE: u64 = 8;

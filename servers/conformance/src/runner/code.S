@@ -145,6 +145,48 @@ program watch_page
     jmp 3b
 2:
 
+# One hypercall with RAX and RBX at 0x8000; whatever it gives, counts for ever afterwards.
+program hypercall_and_spin
+    mov rax, [0x8000]
+    mov rbx, [0x8008]
+    vmcall
+3:
+    inc qword ptr [0x8100]
+    jmp 3b
+2:
+
+# Sets its timer 0x8010 ticks ahead by hypercall 0x8000, waits by hypercall 0x8008,
+# counts, and keeps the longest time that it came too late; the event page is at 0x91000.
+program keep_time
+3:
+    rdtsc
+    shl rdx, 32
+    or rax, rdx
+    add rax, [0x8010]
+    mov r12, rax
+    mov rdi, rax
+    mov rax, [0x8000]
+    xor ebx, ebx
+    vmcall
+4:
+    mov rax, [0x8008]
+    xor ebx, ebx
+    vmcall
+    mov qword ptr [0x91000], 0
+    mov qword ptr [0x91020], 0
+    rdtsc
+    shl rdx, 32
+    or rax, rdx
+    sub rax, r12
+    js 4b
+    cmp rax, [0x8108]
+    jbe 5f
+    mov [0x8108], rax
+5:
+    inc qword ptr [0x8100]
+    jmp 3b
+2:
+
 program spin
 3:
     inc qword ptr [0x8100]

@@ -58,6 +58,10 @@ programs! {
     ports = child_ports;
     /// Looks at a page for ever.
     watch_page = child_watch_page;
+    /// One hypercall, then counts for ever.
+    hypercall_and_spin = child_hypercall_and_spin;
+    /// Notes how late its timer wakes it.
+    keep_time = child_keep_time;
     /// Counts for ever.
     spin = child_spin;
 }

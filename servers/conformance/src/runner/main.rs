@@ -16,6 +16,8 @@ mod regions;
 #[cfg(target_os = "none")]
 mod run;
 #[cfg(target_os = "none")]
+mod sharing;
+#[cfg(target_os = "none")]
 mod vcpus;
 
 sawmill_rt::partition_only!();

@@ -67,7 +67,8 @@ fn start(_info: u64) -> ! {
     let (place, second_place) = places();
     let mut context = Context { info, portal, events, place, second_place, badge: 1000 };
     let mut tally = Tally::default();
-    for tests in [super::regions::TESTS, super::vcpus::TESTS, super::faults::TESTS, super::quotas::TESTS] {
+    let (regions, vcpus, sharing) = (super::regions::TESTS, super::vcpus::TESTS, super::sharing::TESTS);
+    for tests in [regions, vcpus, sharing, super::faults::TESTS, super::quotas::TESTS] {
         for (name, test) in tests {
             let verdict = test(&mut context);
             tally.note(name, verdict);

@@ -8,7 +8,7 @@ use sawmill_abi::object::{
 use sawmill_abi::status::Status;
 use sawmill_conformance::check::{self, Tally, Verdict, ensure, equal, refused, works};
 use sawmill_rt::calls::{self, SELF, Selector};
-use sawmill_rt::hypercall;
+use sawmill_rt::{hypercall, time};
 
 use super::run::{Context, Test};
 
@@ -35,6 +35,7 @@ const TESTS: &[Test] = &[
     ("capability-badge-once", |_| badge_once()),
     ("capability-revoke-derived", |_| revoke_derived()),
     ("capability-table-full", |_| table_full()),
+    ("capability-revoke-long-chain", |_| revoke_long_chain()),
     ("console-arguments", |_| console()),
     ("region-arguments", |_| region()),
     ("event-arguments", |_| event()),
@@ -168,6 +169,36 @@ fn revoke_derived() -> Verdict {
     works(calls::event_signal(event), "the original stays")?;
     works(calls::capability_destroy(event), "destroy")?;
     refused(calls::event_signal(event), Status::BadSelector, "the original survived")
+}
+
+/// What it takes to revoke copies of copies grows with their number and not faster.
+fn revoke_long_chain() -> Verdict {
+    const SHORT: u64 = 40;
+    const LONG: u64 = 160;
+    let chain = |length: u64, keeps_first: bool| {
+        let first = works(calls::event_create(Selector(SELECTOR_VCPU_BASE), 205), "event_create")?;
+        let mut last = first;
+        for _ in 0..length {
+            last = works(calls::capability_copy(last, SELF, 0, RIGHT_ALL, 0), "copy")?;
+        }
+        let start = time::tsc();
+        let revoked = if keeps_first { calls::capability_revoke(first) } else { calls::capability_destroy(first) };
+        let took = time::tsc() - start;
+        equal(works(revoked, "revoke")?, length + u64::from(!keeps_first), "number revoked")?;
+        let _ = calls::capability_destroy(first);
+        Ok(took)
+    };
+    for keeps_first in [false, true] {
+        // An interrupt may come in between.
+        let least = |length| (0..3).try_fold(u64::MAX, |least, _| Ok(chain(length, keeps_first)?.min(least)));
+        let (short, long) = (least(SHORT)?, least(LONG)?);
+        ensure(
+            long < short * 2 * (LONG / SHORT),
+            "a chain four times as long took more than eight times",
+            long / short,
+        )?;
+    }
+    Ok(())
 }
 
 fn table_full() -> Verdict {
