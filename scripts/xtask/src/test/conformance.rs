@@ -20,8 +20,8 @@ pub const CASES: &[Case] = &[
 
 /// Those that only run by name or with `--all`: the full million calls.
 pub const LONG: &[Case] = &[
-    Case { name: "fuzz-hypercalls-2-cpus", limit_s: 1500, run: |bench| fuzz(bench, "2", "") },
-    Case { name: "fuzz-hypercalls-long", limit_s: 1800, run: |bench| fuzz(bench, "1", "seed=7 calls=2000000") },
+    Case { name: "fuzz-long-2-cpus", limit_s: 1500, run: |bench| fuzz(bench, "2", "") },
+    Case { name: "fuzz-long-1-cpu", limit_s: 1800, run: |bench| fuzz(bench, "1", "seed=7 calls=2000000") },
 ];
 
 /// The two sets of processor features: with APIC virtualization and the like, and without.
