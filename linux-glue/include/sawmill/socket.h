@@ -28,6 +28,7 @@
 #define _SAWMILL_SOCKET_H
 
 #include <linux/build_bug.h>
+#include <linux/sockios.h>
 #include <linux/types.h>
 
 #define SAWMILL_SOCKET_VERSION		2
@@ -159,6 +160,47 @@ struct sawmill_socket_area {
 };
 
 static_assert(sizeof(struct sawmill_socket_area) <= 4096);
+
+/* What an ioctl asks of the server, which devices and addresses belong to. */
+enum sawmill_device_request {
+	SAWMILL_REQUEST_OTHER,
+	SAWMILL_REQUEST_DEVICE,		/* needs no socket */
+	SAWMILL_REQUEST_ADDRESS,	/* about an IPv4 address */
+	SAWMILL_REQUEST_SET_DEVICE,
+	SAWMILL_REQUEST_SET_ADDRESS,
+};
+
+static inline enum sawmill_device_request
+sawmill_device_request_of(unsigned int command)
+{
+	switch (command) {
+	case SIOCGIFNAME:
+	case SIOCGIFINDEX:
+	case SIOCGIFFLAGS:
+	case SIOCGIFMETRIC:
+	case SIOCGIFMTU:
+	case SIOCGIFHWADDR:
+	case SIOCGIFTXQLEN:
+	case SIOCGIFMAP:
+		return SAWMILL_REQUEST_DEVICE;
+	case SIOCGIFADDR:
+	case SIOCGIFBRDADDR:
+	case SIOCGIFNETMASK:
+	case SIOCGIFDSTADDR:
+		return SAWMILL_REQUEST_ADDRESS;
+	case SIOCSIFMTU:
+	case SIOCSIFTXQLEN:
+		return SAWMILL_REQUEST_SET_DEVICE;
+	case SIOCSIFFLAGS:	/* on an alias it removes the address */
+	case SIOCSIFADDR:
+	case SIOCSIFBRDADDR:
+	case SIOCSIFNETMASK:
+	case SIOCSIFDSTADDR:
+		return SAWMILL_REQUEST_SET_ADDRESS;
+	default:
+		return SAWMILL_REQUEST_OTHER;
+	}
+}
 
 /* Files of /proc/net that the server gives. */
 enum sawmill_socket_file {

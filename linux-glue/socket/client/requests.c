@@ -67,20 +67,8 @@ bool sawmill_device_request(unsigned int command, struct ifreq *request,
 	struct sawmill_client *client;
 	s64 length;
 
-	switch (command) {
-	case SIOCGIFNAME:
-	case SIOCGIFINDEX:
-	case SIOCGIFFLAGS:
-	case SIOCGIFMETRIC:
-	case SIOCGIFMTU:
-	case SIOCGIFHWADDR:
-	case SIOCGIFTXQLEN:
-	case SIOCGIFMAP:
-		break;
-	default:
-		return false;
-	}
-	if (!find_settled(&client))
+	if (sawmill_device_request_of(command) != SAWMILL_REQUEST_DEVICE ||
+	    !find_settled(&client))
 		return false;
 	*result = -ENETDOWN;
 	if (!client)
@@ -161,6 +149,23 @@ static s64 is_at_mark(struct sawmill_sock *sock)
 	       READ_ONCE(sock->slot.page->receive_mark) == sock->receive.index;
 }
 
+static int device_request(struct sawmill_sock *sock, unsigned int command,
+			  void __user *user)
+{
+	switch (sawmill_device_request_of(command)) {
+	case SAWMILL_REQUEST_SET_DEVICE:
+	case SAWMILL_REQUEST_SET_ADDRESS:
+		if (!ns_capable(sock_net(&sock->sk)->user_ns, CAP_NET_ADMIN))
+			return -EPERM;
+		fallthrough;
+	case SAWMILL_REQUEST_DEVICE:
+	case SAWMILL_REQUEST_ADDRESS:
+		return interface_request(sock, command, user);
+	default:
+		return -ENOTTY;
+	}
+}
+
 int sawmill_socket_ioctl(struct socket *socket, unsigned int command,
 			 unsigned long argument)
 {
@@ -178,31 +183,8 @@ int sawmill_socket_ioctl(struct socket *socket, unsigned int command,
 	case SIOCATMARK:
 		value = is_at_mark(sock);
 		break;
-	case SIOCSIFFLAGS:
-	case SIOCSIFADDR:
-	case SIOCSIFDSTADDR:
-	case SIOCSIFBRDADDR:
-	case SIOCSIFNETMASK:
-	case SIOCSIFMTU:
-	case SIOCSIFTXQLEN:
-		if (!ns_capable(sock_net(socket->sk)->user_ns, CAP_NET_ADMIN))
-			return -EPERM;
-		return interface_request(sock, command, user);
-	case SIOCGIFNAME:
-	case SIOCGIFFLAGS:
-	case SIOCGIFADDR:
-	case SIOCGIFDSTADDR:
-	case SIOCGIFBRDADDR:
-	case SIOCGIFNETMASK:
-	case SIOCGIFMETRIC:
-	case SIOCGIFMTU:
-	case SIOCGIFHWADDR:
-	case SIOCGIFINDEX:
-	case SIOCGIFTXQLEN:
-	case SIOCGIFMAP:
-		return interface_request(sock, command, user);
 	default:
-		return -ENOTTY;
+		return device_request(sock, command, user);
 	}
 	if (value < 0)
 		return value;

@@ -65,28 +65,13 @@ static s64 interface_request(unsigned int command, u8 *scratch)
 
 	memcpy(&request, scratch, sizeof(request));
 	request.ifr_name[IFNAMSIZ - 1] = 0;
-	switch (command) {
-	case SIOCGIFADDR:
-	case SIOCGIFBRDADDR:
-	case SIOCGIFNETMASK:
-	case SIOCGIFDSTADDR:
-	case SIOCSIFADDR:
-	case SIOCSIFBRDADDR:
-	case SIOCSIFNETMASK:
-	case SIOCSIFDSTADDR:
-	case SIOCSIFFLAGS:
+	switch (sawmill_device_request_of(command)) {
+	case SAWMILL_REQUEST_ADDRESS:
+	case SAWMILL_REQUEST_SET_ADDRESS:
 		error = devinet_ioctl(&init_net, command, &request);
 		break;
-	case SIOCGIFNAME:
-	case SIOCGIFFLAGS:
-	case SIOCGIFMETRIC:
-	case SIOCGIFMTU:
-	case SIOCGIFHWADDR:
-	case SIOCGIFMAP:
-	case SIOCGIFINDEX:
-	case SIOCGIFTXQLEN:
-	case SIOCSIFMTU:
-	case SIOCSIFTXQLEN:
+	case SAWMILL_REQUEST_DEVICE:
+	case SAWMILL_REQUEST_SET_DEVICE:
 		error = dev_ioctl(&init_net, command, &request, NULL, &ignored);
 		break;
 	default:
@@ -119,26 +104,18 @@ s64 sawmill_endpoint_ioctl(struct sawmill_endpoint *endpoint,
 /* Questions about devices need no socket. */
 s64 sawmill_server_ioctl(struct sawmill_request *request)
 {
+	u32 command = min_t(u64, request->in[1], U32_MAX);
 	u8 *scratch = request->page->scratch;
 
-	request->out[1] = sizeof(struct ifreq);
-	switch (request->in[1]) {
-	case SIOCGIFCONF:
+	if (command == SIOCGIFCONF) {
 		request->out[1] = list_interfaces(scratch,
 						  SAWMILL_SOCKET_SCRATCH);
 		return 0;
-	case SIOCGIFNAME:
-	case SIOCGIFINDEX:
-	case SIOCGIFFLAGS:
-	case SIOCGIFMETRIC:
-	case SIOCGIFMTU:
-	case SIOCGIFHWADDR:
-	case SIOCGIFTXQLEN:
-	case SIOCGIFMAP:
-		return interface_request(request->in[1], scratch);
-	default:
-		return -EOPNOTSUPP;
 	}
+	if (sawmill_device_request_of(command) != SAWMILL_REQUEST_DEVICE)
+		return -EOPNOTSUPP;
+	request->out[1] = sizeof(struct ifreq);
+	return interface_request(command, scratch);
 }
 
 s64 sawmill_endpoint_send_urgent(struct sawmill_endpoint *endpoint,
