@@ -14,7 +14,7 @@ mod markdown;
 mod memory;
 mod model;
 mod ours;
-mod peer;
+pub mod peer;
 mod plot;
 pub mod program;
 mod read;

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::bench::{program, sample};
+use crate::bench::{peer, program, sample};
 use crate::{linux, paths};
 use count::Place;
 use parts::Symbols;
@@ -31,6 +31,9 @@ pub struct Options {
     /// How many functions to list besides the parts.
     #[arg(long, default_value_t = 0)]
     functions: usize,
+    /// The partition that serves these cases: `ext2`, or `ip` for sockets.
+    #[arg(long, default_value = "ext2")]
+    server: String,
     /// Keeps what the emulator said about each instruction: about 110 bytes for each.
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
@@ -43,16 +46,18 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     // First: what is built now is what runs.
     let client = Symbols::read(&linux::build("app")?, "app")?;
-    let server = Symbols::read(&linux::build("ext2")?, "ext2")?;
+    let server = Symbols::read(&linux::build(&options.server)?, &options.server)?;
     let scratch = paths::Scratch::new("profile")?;
     let image = program::make_image(&program::compile(scratch.path())?, scratch.path())?;
     let record = options.keep.clone().unwrap_or_else(|| scratch.join("instructions"));
+    let peer = peer::start()?;
     let output = Command::new(std::env::current_exe()?)
         .args(["run", "--machine", "bochs", "--memory-disk", "--disk"])
         .arg(&image)
         .arg("--instructions")
         .arg(&record)
         .args(["--", program::PROGRAM, "--set", "short", "--runs", "1", "--mark"])
+        .args(["--peer", &peer])
         .args(["--scale", &options.scale.to_string(), "--only", &options.cases.join(",")])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())

@@ -21,11 +21,13 @@ pub const CLIENT: [(&str, &[&str]); 4] = [
 ];
 
 /// Parts of the server.
-pub const SERVER: [(&str, &[&str]); 5] = [
+pub const SERVER: [(&str, &[&str]); 7] = [
     ("5 server: calls", &["drivers/sawmill/ipc", "drivers/sawmill/platform"]),
     ("6 server: glue", &["drivers/sawmill"]),
     ("7 server: ext2", &["fs/ext2"]),
     ("8 server: disk", &["block", "drivers/nvdimm", "drivers/ata", "drivers/scsi", "fs/direct-io.o"]),
+    ("8 server: TCP/IP", &["net/"]),
+    ("8 server: NIC driver", &["drivers/net"]),
     ("9 server: Linux", &[""]),
 ];
 
