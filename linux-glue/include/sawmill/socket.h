@@ -20,7 +20,9 @@
  *
  * Signals: whoever writes something the other side waits for sets the slot's
  * bit in a mailbox, and signals only if the mailbox's owner has said that it
- * sleeps. Both sides are hostile to each other: read once, validate, use.
+ * sleeps. A client about to sleep calls SERVE instead: the server runs at
+ * once, and while it is in a call the client needs no signal, for it looks
+ * afterwards. Both sides are hostile to each other: read once, validate, use.
  *
  * The Rust mirror is servers/proto/src/socket.rs.
  */
@@ -31,7 +33,7 @@
 #include <linux/sockios.h>
 #include <linux/types.h>
 
-#define SAWMILL_SOCKET_VERSION		2
+#define SAWMILL_SOCKET_VERSION		3
 #define SAWMILL_SOCKET_SLOTS		4096
 #define SAWMILL_SOCKET_SCRATCH		3072
 #define SAWMILL_SOCKET_NAME_MAX		128
@@ -86,6 +88,8 @@ enum sawmill_socket_operation {
 	SAWMILL_SOCKET_READ_FILE,
 	/* in[1] = 0 transmit, 1 receive; in[2] = its new ring; must be empty */
 	SAWMILL_SOCKET_RESIZE,
+	/* slot 0: serves the slots in the mailbox now; no late answer */
+	SAWMILL_SOCKET_SERVE,
 };
 
 /* Rights of a connection. */

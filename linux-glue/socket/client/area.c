@@ -126,8 +126,9 @@ void sawmill_area_give(struct sawmill_slot *slot)
 
 /*
  * Replaces an empty ring by one of @size bytes, if a good part of the area is
- * free. The caller holds the lock of that direction. The small ring stays
- * with the slot's page.
+ * free. The caller holds the lock of that direction. The server empties a
+ * stream's transmit ring for it, if its socket takes the bytes. The small ring
+ * stays with the slot's page.
  */
 bool sawmill_area_grow(struct sawmill_sock *sock, bool is_receive, u32 size)
 {

@@ -42,6 +42,43 @@ static s64 check_result(u64 word)
 	return result >= -MAX_ERRNO && result <= INT_MAX ? result : -EPROTO;
 }
 
+static void look(void *context, u32 number)
+{
+	struct sawmill_client *client = context;
+	struct sawmill_slot *slot = rcu_dereference(client->slots[number]);
+
+	if (!slot)
+		return;
+	if (wq_has_sleeper(&slot->call_wait))
+		wake_up(&slot->call_wait);
+	if (slot->sk)
+		sawmill_sock_event(sawmill_sk(slot->sk));
+}
+
+static void take_mail(struct sawmill_client *client)
+{
+	struct sawmill_socket_mailbox *box = &client->area->to_client;
+
+	rcu_read_lock();
+	do {
+		sawmill_mailbox_take(box, look, client);
+	} while (!sawmill_mailbox_sleep(box));
+	rcu_read_unlock();
+}
+
+/* A call during which the server need not signal: we look afterwards. */
+static int call_and_look(struct sawmill_client *client,
+			 const u64 in[SAWMILL_CALL_WORDS],
+			 u64 out[SAWMILL_CALL_WORDS])
+{
+	int error;
+
+	WRITE_ONCE(client->area->to_client.is_asleep, 0);
+	error = sawmill_connection_call(client->connection, in, out);
+	take_mail(client);
+	return error;
+}
+
 /* One call; revive() finds nobody in here. */
 static int call_server(struct sawmill_slot *slot,
 		       const u64 in[SAWMILL_CALL_WORDS],
@@ -52,9 +89,28 @@ static int call_server(struct sawmill_slot *slot,
 
 	percpu_down_read(&client->calls);
 	if (!sawmill_slot_is_lost(slot))
-		error = sawmill_connection_call(client->connection, in, out);
+		error = call_and_look(client, in, out);
 	percpu_up_read(&client->calls);
 	return error;
+}
+
+/*
+ * Has the server look into its mailbox, by a call instead of a signal: it
+ * answers when it is through. Never sleeps. False: it was not reached.
+ */
+bool sawmill_client_serve(struct sawmill_client *client)
+{
+	u64 in[SAWMILL_CALL_WORDS] = { SAWMILL_SOCKET_SERVE };
+	u64 out[SAWMILL_CALL_WORDS];
+	int error = -EPIPE;
+
+	if (!percpu_down_read_trylock(&client->calls))
+		return false;
+	if (!sawmill_connection_is_dead(client->connection))
+		error = call_and_look(client, in, out);
+	percpu_up_read(&client->calls);
+	/* PENDING: it goes on, and signals. */
+	return !error || error == -EINPROGRESS;
 }
 
 /*
@@ -108,37 +164,21 @@ s64 sawmill_slot_simple(struct sawmill_slot *slot,
 	return result;
 }
 
-static void look(void *context, u32 number)
-{
-	struct sawmill_client *client = context;
-	struct sawmill_slot *slot = rcu_dereference(client->slots[number]);
-
-	if (!slot)
-		return;
-	if (wq_has_sleeper(&slot->call_wait))
-		wake_up(&slot->call_wait);
-	if (slot->sk)
-		sawmill_sock_event(sawmill_sk(slot->sk));
-}
-
 static void client_event(struct sawmill_connection *connection)
 {
 	struct sawmill_client *client = connection->user;
-	struct sawmill_socket_mailbox *box = &client->area->to_client;
 	u32 number;
 
 	if (READ_ONCE(client->area->is_settled) ||
 	    sawmill_connection_is_dead(connection))
 		wake_up_all(&client->settled_wait);
-	rcu_read_lock();
-	if (unlikely(sawmill_connection_is_dead(connection))) {
-		for (number = 0; number < SAWMILL_SOCKET_SLOTS; number++)
-			look(client, number);
-	} else {
-		do {
-			sawmill_mailbox_take(box, look, client);
-		} while (!sawmill_mailbox_sleep(box));
+	if (likely(!sawmill_connection_is_dead(connection))) {
+		take_mail(client);
+		return;
 	}
+	rcu_read_lock();
+	for (number = 0; number < SAWMILL_SOCKET_SLOTS; number++)
+		look(client, number);
 	rcu_read_unlock();
 }
 

@@ -106,11 +106,13 @@ void sawmill_client_wait_settled(struct sawmill_client *client);
 s64 sawmill_slot_call(struct sawmill_slot *slot,
 		      enum sawmill_socket_operation operation,
 		      u64 in[SAWMILL_CALL_WORDS], u64 out[SAWMILL_CALL_WORDS]);
+bool sawmill_client_serve(struct sawmill_client *client);
 s64 sawmill_slot_simple(struct sawmill_slot *slot,
 			enum sawmill_socket_operation operation, u64 argument);
 
 /* defer.c: signals */
 void sawmill_slot_post(struct sawmill_slot *slot);
+bool sawmill_have_served(void);
 
 /* area.c: memory */
 int sawmill_area_init(struct sawmill_client *client);

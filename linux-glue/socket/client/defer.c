@@ -2,10 +2,11 @@
 /*
  * Socket client: signals to the server, deferred.
  *
- * Posting a slot signals nobody. The signal goes out when a task of this CPU
- * is about to block, as Linux does with plugged block requests, and only if
- * the server sleeps then. A program that computes on instead is covered by a
- * timer of one tick; it is left to expire, which costs less than deleting it.
+ * Posting a slot signals nobody. When a task of this CPU is about to block,
+ * as Linux does with plugged block requests, the server is called, and only if
+ * it sleeps then. A program that computes on instead is covered by a timer of
+ * one tick, which signals; it is left to expire, which costs less than
+ * deleting it.
  */
 #include <linux/cpuhotplug.h>
 #include <linux/init.h>
@@ -23,18 +24,33 @@ static void signal_if_needed(struct sawmill_client *client)
 		sawmill_connection_signal(client->connection);
 }
 
+/* A task is about to block; it may find itself woken by what comes back. */
 void __sawmill_socket_flush(void)
+{
+	struct sawmill_client *client =
+		this_cpu_xchg(sawmill_socket_deferred, NULL);
+
+	if (client && sawmill_mailbox_needs_signal(&client->area->to_server) &&
+	    !sawmill_client_serve(client))
+		sawmill_connection_signal(client->connection);
+}
+
+/* The same for a task that can do without blocking then; true if it was done. */
+bool sawmill_have_served(void)
+{
+	if (!this_cpu_read(sawmill_socket_deferred))
+		return false;
+	__sawmill_socket_flush();
+	return true;
+}
+
+static void deadline_expired(struct timer_list *timer)
 {
 	struct sawmill_client *client =
 		this_cpu_xchg(sawmill_socket_deferred, NULL);
 
 	if (client)
 		signal_if_needed(client);
-}
-
-static void deadline_expired(struct timer_list *timer)
-{
-	sawmill_socket_flush();
 }
 
 /* Tells the server that it finds something at this slot. */

@@ -83,6 +83,10 @@ int sawmill_stream_sendmsg(struct socket *socket, struct msghdr *message,
 			error = room;
 			break;
 		}
+		if (unlikely(msg_data_left(message) > room) &&
+		    sock->transmit.size < SAWMILL_RING_LARGE &&
+		    sawmill_area_grow(sock, false, SAWMILL_RING_LARGE))
+			room = sock->transmit.size;
 		if (!room) {
 			sawmill_slot_post(&sock->slot);
 			if (!timeout) {
@@ -104,10 +108,6 @@ int sawmill_stream_sendmsg(struct socket *socket, struct msghdr *message,
 				break;
 			continue;
 		}
-		if (unlikely(msg_data_left(message) > room) &&
-		    room == sock->transmit.size && room < SAWMILL_RING_LARGE &&
-		    sawmill_area_grow(sock, false, SAWMILL_RING_LARGE))
-			room = sock->transmit.size;
 		part = min_t(u64, room, msg_data_left(message));
 		error = copy_in(sock, &message->msg_iter, part);
 		if (error)

@@ -241,6 +241,9 @@ int sawmill_sock_wait(struct sawmill_sock *sock, u32 wants,
 			error = sock_intr_errno(*timeout);
 			break;
 		}
+		/* Perhaps that is all that it takes. */
+		if (sawmill_have_served())
+			continue;
 		*timeout = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeout);
 	}
 	remove_wait_queue(sk_sleep(sk), &wait);

@@ -2,8 +2,10 @@
 /*
  * Socket server: the pump, which moves data between rings and sockets.
  *
- * One thread for each connection. It runs when the client has posted a slot
- * or Linux has called back, and tells the client only what it waits for.
+ * A client that is about to wait has its posted slots served by a call. For
+ * all else there is one thread for each connection: it runs when the client
+ * has signalled or Linux has called back. Data that arrives usually needs
+ * neither, see arrival.c. The client is told only what it waits for.
  */
 #include <linux/cred.h>
 #include <linux/kthread.h>
@@ -14,6 +16,9 @@
 
 /* Sockets that are served before the client hears of the first. */
 #define FLUSH_INTERVAL	8
+
+/* Sockets that a call serves; the thread does the rest. */
+#define SERVED_BY_CALL	64
 
 static u32 current_state_of(struct sawmill_endpoint *endpoint)
 {
@@ -98,6 +103,33 @@ void sawmill_server_flush(struct sawmill_server *server)
 		sawmill_connection_signal(server->connection);
 }
 
+/* The client has written nonsense. */
+void sawmill_endpoint_break(struct sawmill_endpoint *endpoint)
+{
+	endpoint->is_broken = true;
+	sawmill_endpoint_error(endpoint, -EPROTO);
+}
+
+static u32 receive_records(struct sawmill_endpoint *endpoint)
+{
+	int error = xchg(&endpoint->arrival_error, 0);
+	u32 bits = 0;
+
+	for (;;) {
+		if (error == SAWMILL_RING_BROKEN)
+			sawmill_endpoint_break(endpoint);
+		else if (error)
+			sawmill_endpoint_error(endpoint, error);
+		if (endpoint->is_broken)
+			return bits;
+		sawmill_receive_begin(endpoint);
+		bits |= sawmill_record_receive(endpoint, &error);
+		sawmill_receive_end(endpoint);
+		if (!error)
+			return bits;
+	}
+}
+
 void sawmill_endpoint_pump(struct sawmill_endpoint *endpoint)
 {
 	u32 bits, errors = endpoint->error_count;
@@ -110,7 +142,7 @@ void sawmill_endpoint_pump(struct sawmill_endpoint *endpoint)
 		       sawmill_stream_receive(endpoint);
 	else
 		bits = sawmill_record_send(endpoint, &ignored) |
-		       sawmill_record_receive(endpoint);
+		       receive_records(endpoint);
 	if (endpoint->error_count != errors)
 		bits |= SAWMILL_SOCKET_WANT_IN | SAWMILL_SOCKET_WANT_OUT;
 	sawmill_endpoint_publish(endpoint, bits);
@@ -150,6 +182,44 @@ void sawmill_queue_drop(struct sawmill_server *server)
 		sawmill_endpoint_put(endpoint);
 }
 
+static void serve_one(struct sawmill_endpoint *endpoint)
+{
+	mutex_lock(&endpoint->lock);
+	sawmill_endpoint_pump(endpoint);
+	mutex_unlock(&endpoint->lock);
+	sawmill_endpoint_put(endpoint);
+}
+
+/*
+ * In a handler: serves what is posted and queued, and what that leads to, as
+ * data over the loopback device does.
+ */
+void sawmill_server_serve(struct sawmill_server *server)
+{
+	struct sawmill_socket_mailbox *box = &server->area->to_server;
+	struct sawmill_endpoint *endpoint;
+	unsigned int served;
+	bool is_more;
+
+	spin_lock_bh(&server->lock);
+	server->in_calls++;
+	spin_unlock_bh(&server->lock);
+	for (served = 0; served < SERVED_BY_CALL; served++) {
+		sawmill_mailbox_take(box, look, server);
+		endpoint = next_queued(server);
+		if (!endpoint)
+			break;
+		serve_one(endpoint);
+	}
+	spin_lock_bh(&server->lock);
+	server->in_calls--;
+	is_more = !list_empty(&server->queue);
+	spin_unlock_bh(&server->lock);
+	/* The client has taken the flag before it called. */
+	if (is_more || !sawmill_mailbox_sleep(box))
+		wake_up_process(server->pump);
+}
+
 static void sleep_until_needed(struct sawmill_server *server)
 {
 	struct sawmill_socket_mailbox *box = &server->area->to_server;
@@ -183,10 +253,7 @@ int sawmill_pump_thread(void *context)
 			sleep_until_needed(server);
 			continue;
 		}
-		mutex_lock(&endpoint->lock);
-		sawmill_endpoint_pump(endpoint);
-		mutex_unlock(&endpoint->lock);
-		sawmill_endpoint_put(endpoint);
+		serve_one(endpoint);
 		cond_resched();
 	}
 	revert_creds(old);

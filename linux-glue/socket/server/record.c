@@ -13,12 +13,6 @@
 #define CONTROL_SPACE	512
 #define ROOM_SHARE	3
 
-static void mark_broken(struct sawmill_endpoint *endpoint)
-{
-	endpoint->is_broken = true;
-	sawmill_endpoint_error(endpoint, -EPROTO);
-}
-
 /* Reads and checks the record at the tail; its size or -EPROTO. */
 static s64 read_record(struct sawmill_endpoint *endpoint, s64 used,
 		       struct sawmill_socket_record *record)
@@ -101,12 +95,15 @@ u32 sawmill_record_send(struct sawmill_endpoint *endpoint, int *result)
 			break;
 		size = used < 0 ? used : read_record(endpoint, used, &record);
 		if (size < 0) {
-			mark_broken(endpoint);
+			sawmill_endpoint_break(endpoint);
 			*result = -EPROTO;
 			break;
 		}
 		*result = send_record(endpoint, &record);
 		if (*result == -EAGAIN) {
+			/* Room that came before Linux knew that we wait. */
+			if (sock_writeable(endpoint->socket->sk))
+				continue;
 			/* It stays in the ring: for the caller it is sent. */
 			*result = 0;
 			break;
@@ -203,8 +200,12 @@ static int receive_record(struct sawmill_endpoint *endpoint, u32 length)
 	return 0;
 }
 
-/* Moves the socket's datagrams into the receive ring. */
-u32 sawmill_record_receive(struct sawmill_endpoint *endpoint)
+/*
+ * Moves the socket's datagrams into the receive ring, whose holder calls. Runs
+ * in softirq, too: nothing in here sleeps. An *@error is one of the socket,
+ * told once, with the datagrams still there, or SAWMILL_RING_BROKEN.
+ */
+u32 sawmill_record_receive(struct sawmill_endpoint *endpoint, int *error)
 {
 	const u32 overhead = sizeof(struct sawmill_socket_record) +
 			     SAWMILL_SOCKET_NAME_MAX + CONTROL_SPACE + 8;
@@ -212,14 +213,14 @@ u32 sawmill_record_receive(struct sawmill_endpoint *endpoint)
 	struct sawmill_ring *ring = &endpoint->receive;
 	struct sock *sk = endpoint->socket->sk;
 	bool has_progress = false;
-	int length, error;
+	int length;
 	s64 used;
 
-	for (;;) {
+	for (*error = 0; !*error;) {
 		used = sawmill_ring_used(ring, ring->index,
 				smp_load_acquire(&page->receive_tail));
 		if (used < 0) {
-			mark_broken(endpoint);
+			*error = SAWMILL_RING_BROKEN;
 			break;
 		}
 		length = next_length(sk);
@@ -238,14 +239,10 @@ u32 sawmill_record_receive(struct sawmill_endpoint *endpoint)
 				break;
 			continue;
 		}
-		error = receive_record(endpoint, length);
-		if (error == -EAGAIN)
-			break;
-		/* One of the socket, told once: the datagram is still there. */
-		if (error)
-			sawmill_endpoint_error(endpoint, error);
-		else
-			has_progress = true;
+		*error = receive_record(endpoint, length);
+		has_progress |= !*error;
 	}
+	if (*error == -EAGAIN)
+		*error = 0;
 	return has_progress ? SAWMILL_SOCKET_WANT_IN : 0;
 }

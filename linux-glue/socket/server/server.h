@@ -3,12 +3,13 @@
  * Socket server: structures shared by its files.
  *
  * Locks, outermost first: endpoint->lock (mutex; handlers and the pump), then
- * the kernel's socket locks, then sk_callback_lock, then server->lock
- * (spinlock, taken in softirq).
+ * the endpoint's receive ring (a bit, see arrival.c), then the kernel's socket
+ * locks, then sk_callback_lock, then server->lock (spinlock, taken in softirq).
  */
 #ifndef _SAWMILL_SOCKET_SERVER_H
 #define _SAWMILL_SOCKET_SERVER_H
 
+#include <linux/interrupt.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/net.h>
@@ -27,8 +28,11 @@ struct sawmill_server {
 	const struct cred *bare_cred;	/* and without CAP_NET_RAW */
 	struct sawmill_socket_page *own_page;	/* of slot 0 */
 	struct task_struct *pump;
-	spinlock_t lock;		/* queue, endpoints, count */
+	struct tasklet_struct arrival;	/* receives what softirq brings */
+	spinlock_t lock;		/* all that follows */
 	struct list_head queue;		/* endpoints with something to do */
+	struct list_head arrived;	/* endpoints with something to receive */
+	u32 in_calls;			/* handlers that serve the queue */
 	u32 count;
 	struct sawmill_endpoint *endpoints[SAWMILL_SOCKET_SLOTS];
 };
@@ -43,7 +47,12 @@ struct sawmill_endpoint {
 	struct file *file;		/* netlink: whose rights count */
 	struct sawmill_socket_page *page;
 	struct sawmill_ring transmit;	/* index: tail */
-	struct sawmill_ring receive;	/* index: head */
+	/* Index: head. Guarded by the bit in receiving, as are the closing
+	 * and the replacing of the ring.
+	 */
+	struct sawmill_ring receive;
+	unsigned long receiving;
+	int arrival_error;		/* xchg; for the pump to tell */
 	bool is_stream;
 	bool is_broken;			/* the client wrote nonsense */
 	bool has_ended;			/* no more data will come */
@@ -54,7 +63,9 @@ struct sawmill_endpoint {
 	u32 state;			/* as last published */
 	u32 error_count;
 	struct list_head node;		/* in server->queue; server->lock */
+	struct list_head arrived_node;	/* in server->arrived; server->lock */
 	bool is_queued;			/* server->lock */
+	bool has_arrived;		/* server->lock */
 };
 
 /* One call, taken apart. */
@@ -84,17 +95,27 @@ struct sawmill_socket_page *sawmill_server_page(struct sawmill_server *server,
 
 /* pump.c: moving data */
 void sawmill_endpoint_pump(struct sawmill_endpoint *endpoint);
+void sawmill_endpoint_break(struct sawmill_endpoint *endpoint);
 void sawmill_endpoint_publish(struct sawmill_endpoint *endpoint, u32 bits);
 void sawmill_endpoint_error(struct sawmill_endpoint *endpoint, int error);
 void sawmill_server_flush(struct sawmill_server *server);
+void sawmill_server_serve(struct sawmill_server *server);
 void sawmill_queue_drop(struct sawmill_server *server);
 int sawmill_pump_thread(void *server);
+
+/* arrival.c: receiving in softirq */
+void sawmill_endpoint_arrived(struct sawmill_endpoint *endpoint);
+void sawmill_arrival(struct tasklet_struct *tasklet);
+void sawmill_arrival_drop(struct sawmill_server *server);
+void sawmill_receive_begin(struct sawmill_endpoint *endpoint);
+void sawmill_receive_end(struct sawmill_endpoint *endpoint);
 
 /* stream.c, record.c; each returns WANT bits of what the client may want */
 u32 sawmill_stream_send(struct sawmill_endpoint *endpoint);
 u32 sawmill_stream_receive(struct sawmill_endpoint *endpoint);
 u32 sawmill_record_send(struct sawmill_endpoint *endpoint, int *result);
-u32 sawmill_record_receive(struct sawmill_endpoint *endpoint);
+u32 sawmill_record_receive(struct sawmill_endpoint *endpoint, int *error);
+#define SAWMILL_RING_BROKEN	(-EBADFD)	/* no error of a socket */
 
 /* names.c */
 s64 sawmill_endpoint_bind(struct sawmill_endpoint *endpoint,

@@ -117,6 +117,9 @@ static s64 run(struct sawmill_request *request)
 						    request->in[2]);
 		return request->page ? sawmill_endpoint_create(request) :
 				       -EINVAL;
+	case SAWMILL_SOCKET_SERVE:
+		sawmill_server_serve(request->server);
+		return 0;
 	case SAWMILL_SOCKET_READ_FILE:
 		request->page = request->server->own_page;
 		return request->page ? sawmill_server_read_file(request) :
@@ -233,6 +236,8 @@ static int attach(struct sawmill_connection *connection)
 	server->area = connection->control;
 	spin_lock_init(&server->lock);
 	INIT_LIST_HEAD(&server->queue);
+	INIT_LIST_HEAD(&server->arrived);
+	tasklet_setup(&server->arrival, sawmill_arrival);
 	if (connection->badge < BITS_PER_LONG &&
 	    configure_badges & BIT(connection->badge))
 		server->rights |= SAWMILL_SOCKET_RIGHT_CONFIGURE;
@@ -284,6 +289,9 @@ static void detach(struct sawmill_connection *connection)
 		mutex_unlock(&endpoint->lock);
 		sawmill_endpoint_put(endpoint);
 	}
+	/* No socket is left that could bring more. */
+	tasklet_kill(&server->arrival);
+	sawmill_arrival_drop(server);
 	sawmill_queue_drop(server);
 	put_task_struct(server->pump);
 	connection->user = NULL;

@@ -90,6 +90,8 @@ void sawmill_endpoint_queue(struct sawmill_endpoint *endpoint)
 		endpoint->is_queued = true;
 		kref_get(&endpoint->references);
 		list_add_tail(&endpoint->node, &server->queue);
+		/* A handler that serves the queue looks again. */
+		is_new = !server->in_calls;
 	}
 	spin_unlock_bh(&server->lock);
 	if (is_new)
@@ -111,10 +113,28 @@ static void queue_owner(struct sock *sk)
 	rcu_read_unlock();
 }
 
+static void data_ready(struct sock *sk)
+{
+	struct sawmill_endpoint *endpoint;
+
+	rcu_read_lock();
+	read_lock_bh(&sk->sk_callback_lock);
+	endpoint = rcu_dereference_sk_user_data(sk);
+	if (endpoint)
+		sawmill_endpoint_arrived(endpoint);
+	read_unlock_bh(&sk->sk_callback_lock);
+	rcu_read_unlock();
+}
+
+/* Datagrams call this for each buffer that is freed. */
 static void write_space(struct sock *sk)
 {
-	if (sk->sk_socket)
-		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	struct socket *socket = sk->sk_socket;
+
+	if (!socket || !test_bit(SOCK_NOSPACE, &socket->flags) ||
+	    (sk->sk_type == SOCK_STREAM && !sk_stream_is_writeable(sk)))
+		return;
+	clear_bit(SOCK_NOSPACE, &socket->flags);
 	queue_owner(sk);
 }
 
@@ -125,7 +145,7 @@ static void attach_callbacks(struct sawmill_endpoint *endpoint)
 	write_lock_bh(&sk->sk_callback_lock);
 	/* Connections that wait for accept do not inherit it. */
 	__rcu_assign_sk_user_data_with_flags(sk, endpoint, SK_USER_DATA_NOCOPY);
-	sk->sk_data_ready = queue_owner;
+	sk->sk_data_ready = data_ready;
 	sk->sk_state_change = queue_owner;
 	sk->sk_error_report = queue_owner;
 	sk->sk_write_space = write_space;
@@ -328,17 +348,24 @@ s64 sawmill_endpoint_resize(struct sawmill_endpoint *endpoint,
 						 &endpoint->transmit;
 	struct sawmill_socket_page *page = endpoint->page;
 	struct sawmill_ring larger;
-	u32 peer = is_receive ? READ_ONCE(page->receive_tail) :
-				READ_ONCE(page->transmit_head);
+	u32 peer;
 
 	if (!decode_ring(endpoint->server, request->in[2], &larger))
 		return -EINVAL;
+	if (!is_receive && endpoint->is_stream)
+		sawmill_endpoint_pump(endpoint);
+	peer = is_receive ? READ_ONCE(page->receive_tail) :
+			    READ_ONCE(page->transmit_head);
 	if (peer != ring->index)
 		return -EBUSY;
 	larger.index = ring->index;
-	*ring = larger;
 	if (is_receive)
+		sawmill_receive_begin(endpoint);
+	*ring = larger;
+	if (is_receive) {
+		sawmill_receive_end(endpoint);
 		sawmill_endpoint_pump(endpoint);
+	}
 	return 0;
 }
 
@@ -379,7 +406,9 @@ void sawmill_endpoint_close(struct sawmill_endpoint *endpoint, bool is_unread)
 	if (sk->sk_lingertime)
 		sock_reset_flag(sk, SOCK_LINGER);
 	detach_callbacks(sk);
+	sawmill_receive_begin(endpoint);
 	close_socket(endpoint);
+	sawmill_receive_end(endpoint);
 
 	spin_lock_bh(&server->lock);
 	server->endpoints[endpoint->number] = NULL;

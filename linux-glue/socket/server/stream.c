@@ -9,12 +9,6 @@
 /* The client is told of room when this part of its ring is free. */
 #define ROOM_SHARE	3
 
-static void mark_broken(struct sawmill_endpoint *endpoint)
-{
-	endpoint->is_broken = true;
-	sawmill_endpoint_error(endpoint, -EPROTO);
-}
-
 static bool can_send(const struct sock *sk)
 {
 	return (1 << READ_ONCE(sk->sk_state)) &
@@ -33,7 +27,7 @@ u32 sawmill_stream_send(struct sawmill_endpoint *endpoint)
 	int count, sent;
 
 	if (used < 0) {
-		mark_broken(endpoint);
+		sawmill_endpoint_break(endpoint);
 		return 0;
 	}
 	while (used > 0) {
@@ -97,8 +91,8 @@ static bool can_receive(const struct sock *sk)
 		 (TCPF_LISTEN | TCPF_SYN_SENT));
 }
 
-/* Moves what the socket has into the receive ring. */
-u32 sawmill_stream_receive(struct sawmill_endpoint *endpoint)
+/* The caller holds the receive ring. */
+static u32 receive(struct sawmill_endpoint *endpoint)
 {
 	struct sawmill_socket_page *page = endpoint->page;
 	struct sawmill_ring *ring = &endpoint->receive;
@@ -119,7 +113,7 @@ u32 sawmill_stream_receive(struct sawmill_endpoint *endpoint)
 		used = sawmill_ring_used(ring, ring->index,
 				smp_load_acquire(&page->receive_tail));
 		if (used < 0) {
-			mark_broken(endpoint);
+			sawmill_endpoint_break(endpoint);
 			break;
 		}
 		if (used == ring->size) {
@@ -149,4 +143,15 @@ u32 sawmill_stream_receive(struct sawmill_endpoint *endpoint)
 		smp_store_release(&page->receive_head, ring->index);
 	}
 	return has_progress || endpoint->has_ended ? SAWMILL_SOCKET_WANT_IN : 0;
+}
+
+/* Moves what the socket has into the receive ring. */
+u32 sawmill_stream_receive(struct sawmill_endpoint *endpoint)
+{
+	u32 wants;
+
+	sawmill_receive_begin(endpoint);
+	wants = receive(endpoint);
+	sawmill_receive_end(endpoint);
+	return wants;
 }

@@ -157,7 +157,7 @@ static int run(void *unused)
 	for (count = 0; count < calls; count++) {
 		slot = FIRST_SLOT + below(SLOTS);
 		scribble(client, first, slot);
-		operation = 2 + below(SAWMILL_SOCKET_RESIZE - 1);
+		operation = 2 + below(SAWMILL_SOCKET_SERVE - 1);
 		/* HELLO would move the client's own page; files go anywhere. */
 		if (operation == SAWMILL_SOCKET_READ_FILE)
 			continue;

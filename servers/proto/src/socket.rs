@@ -8,7 +8,7 @@
 use core::mem::{offset_of, size_of};
 
 /// Version that HELLO carries.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 /// Sockets of one connection; slot 0 is the client itself.
 pub const SLOTS: usize = 4096;
 /// Bytes of a slot's scratch area.
@@ -59,6 +59,8 @@ pub enum Operation {
     ReadFile,
     /// w1 = 0 transmit, 1 receive; w2 = its new ring (offset, size << 32).
     Resize,
+    /// Serves the slots in the mailbox now.
+    Serve,
 }
 
 /// Asked for by a program without `CAP_NET_RAW`; also in the flags of a [`Record`].

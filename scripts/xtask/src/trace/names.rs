@@ -77,7 +77,7 @@ const FUSE: [&str; 52] = [
 ];
 
 /// Operations of the socket service, from `sawmill_proto::socket::Operation`; they count from 1.
-const SOCKET: [&str; 17] = [
+const SOCKET: [&str; 18] = [
     "hello",
     "create",
     "bind",
@@ -95,6 +95,7 @@ const SOCKET: [&str; 17] = [
     "close",
     "read file",
     "resize",
+    "serve",
 ];
 
 /// Reasons of faults, from `sawmill_abi::fault::FaultReason`; they count from 1.
