@@ -97,6 +97,7 @@ int sawmill_area_take(struct sawmill_client *client, struct sawmill_slot *slot,
 	slot->larger_count[0] = 0;
 	slot->larger_count[1] = 0;
 	slot->sequence = 0;
+	slot->is_given_up = false;
 	mutex_init(&slot->call_lock);
 	init_waitqueue_head(&slot->call_wait);
 	memset(slot->page, 0, sizeof(*slot->page));
@@ -109,10 +110,12 @@ void sawmill_area_give(struct sawmill_slot *slot)
 {
 	struct sawmill_client *client = slot->client;
 	unsigned long flags;
-
 	int index;
 
 	RCU_INIT_POINTER(client->slots[slot->number], NULL);
+	/* The server may still write there; a dead one does not. */
+	if (slot->is_given_up && !sawmill_slot_is_lost(slot))
+		return;
 	sawmill_area_give_pages(client, slot->first_page, slot->page_count);
 	for (index = 0; index < 2; index++)
 		if (slot->larger_count[index])

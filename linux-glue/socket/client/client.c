@@ -8,6 +8,7 @@
 #include <linux/kernel.h>
 #include <linux/moduleparam.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "client.h"
 
@@ -22,6 +23,8 @@ module_param_string(socket, service_name, sizeof(service_name), 0444);
 #define RESTART_WAIT	(20 * HZ)
 /* So long a program's first socket waits for the network's addresses. */
 #define SETTLED_WAIT	(10 * HZ)
+/* So long a program that dies waits for an answer that is late. */
+#define DYING_WAIT	(5 * HZ)
 /* Calls that the server refuses until it is asked more slowly. */
 #define QUICK_TRIES	10
 
@@ -114,9 +117,28 @@ bool sawmill_client_serve(struct sawmill_client *client)
 }
 
 /*
+ * Waits for an answer that comes late. Only a dying program gives up, since
+ * the server never waits for anything but memory; then the slot's memory is
+ * lost, for the answer may still come.
+ */
+static bool wait_for_answer(struct sawmill_slot *slot)
+{
+	bool is_dying = fatal_signal_pending(current) ||
+			current->flags & PF_EXITING;
+
+	if (is_dying)
+		slot->is_given_up |= !wait_event_timeout(slot->call_wait,
+							 is_complete(slot),
+							 DYING_WAIT);
+	else
+		slot->is_given_up |= wait_event_killable(slot->call_wait,
+							 is_complete(slot)) < 0;
+	return is_complete(slot) && !sawmill_slot_is_lost(slot);
+}
+
+/*
  * Makes a call; the caller holds slot->call_lock. Returns what the server
- * did, or -ENETDOWN when it is gone. Not interruptible: the server never
- * waits for anything but memory.
+ * did, or -ENETDOWN when it is gone. Only a signal that kills ends it early.
  */
 s64 sawmill_slot_call(struct sawmill_slot *slot,
 		      enum sawmill_socket_operation operation,
@@ -138,8 +160,7 @@ s64 sawmill_slot_call(struct sawmill_slot *slot,
 			cond_resched();
 	}
 	if (error == -EINPROGRESS) {
-		wait_event(slot->call_wait, is_complete(slot));
-		if (sawmill_slot_is_lost(slot))
+		if (!wait_for_answer(slot))
 			return -ENETDOWN;
 		for (word = 0; word < SAWMILL_CALL_WORDS; word++)
 			out[word] = READ_ONCE(slot->page->completion_words[word]);

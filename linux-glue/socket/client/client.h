@@ -34,6 +34,7 @@ struct sawmill_slot {
 	u32 larger_count[2];		/* transmit, receive; 0 = none */
 	u32 generation;			/* of the server that knows it */
 	u32 sequence;			/* of the last call; call_lock */
+	bool is_given_up;		/* a call may still be answered */
 	struct mutex call_lock;		/* one call, and scratch */
 	wait_queue_head_t call_wait;
 };

@@ -83,7 +83,8 @@ static int __init net_files_init(void)
 	    !sawmill_client_is_wanted())
 		return 0;
 	for (number = 0; number < SAWMILL_SOCKET_FILES; number++) {
-		remove_proc_entry(names[number], init_net.proc_net);
+		/* Most are not there. */
+		remove_proc_subtree(names[number], init_net.proc_net);
 		proc_create_single_data(names[number], 0444, init_net.proc_net,
 					show, (void *)number);
 	}

@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail};
 use super::Case;
 use super::boots::{DEBIAN_PACKAGES, DEBIAN_SIZE};
 use super::files::image;
+use super::hostile;
 use super::support::{Bench, Ended};
 use crate::command::Tool;
 use crate::{linux, paths, rootfs};
@@ -58,6 +59,7 @@ pub const CASES: &[Case] = &[
     Case { name: "net-two-clients", limit_s: 600, run: two_clients },
     Case { name: "net-hostile-wire", limit_s: 600, run: hostile_wire },
     Case { name: "net-hostile-client", limit_s: 600, run: hostile_client },
+    Case { name: "net-hostile-server", limit_s: 600, run: hostile_server },
 ];
 
 /// Compiles the program of `check/`.
@@ -227,6 +229,17 @@ fn hostile_client(bench: &Bench) -> Result<()> {
     let ended = bench.boot(&["--system", &system, "--disk", &disk], &["sh", "-c", HOSTILE], &[])?;
     expect_no_failures(&ended)?;
     ended.expect_status(0)?.expect_in_output("hostile client has made")?;
+    Ok(())
+}
+
+/// A server answers nonsense and scribbles over what it shares: programs get errors and end, their kernel goes on.
+fn hostile_server(bench: &Bench) -> Result<()> {
+    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let script = "/bin/check abuse && seq 1 20000 > /root/f && [ \"$(tail -n 1 /root/f)\" = 20000 ] && echo files go on";
+    let options = ["--system", "servers/hostile-sockets.toml", "--disk", &disk];
+    let ended = bench.boot(&options, &["sh", "-c", script], &[]);
+    hostile::expect_silence(&std::fs::read_to_string(bench.path("log")).unwrap_or_default())?;
+    ended?.expect_status(0)?.expect_in_output("all have ended")?.expect_in_output("files go on")?;
     Ok(())
 }
 

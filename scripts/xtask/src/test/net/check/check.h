@@ -32,7 +32,8 @@ struct check {
 	void (*run)(void);
 };
 
-/* lose.c, neighbour.c; the status of the run. */
+/* lose.c, neighbour.c, abuse.c; the status of the run. */
+int abuse(void);
 int lose(void);
 int neighbour(void);
 

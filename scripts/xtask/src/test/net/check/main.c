@@ -4,6 +4,7 @@
  *
  *   check            runs all; a line for each, and a last one that counts
  *   check NAME...    runs these
+ *   check abuse      uses sockets at random, of a server that answers nonsense
  *   check neighbour  meets the same program in another partition
  *   check lose       uses sockets and files until the network's server dies, and afterwards
  */
@@ -159,6 +160,8 @@ int main(int count, char **names)
 	const struct check *lists[] = { streams, datagrams, sharing, limits, rights };
 	int passed = 0, bad = 0;
 
+	if (count == 2 && !strcmp(names[1], "abuse"))
+		return abuse();
 	if (count == 2 && !strcmp(names[1], "lose"))
 		return lose();
 	if (count == 2 && !strcmp(names[1], "neighbour"))
