@@ -223,6 +223,7 @@ enum sawmill_socket_file {
 	SAWMILL_SOCKET_FILE_NETSTAT,
 	SAWMILL_SOCKET_FILE_SOCKSTAT,
 	SAWMILL_SOCKET_FILE_PNP,	/* name servers */
+	SAWMILL_SOCKET_FILE_MEMORY,	/* the server's /proc/meminfo */
 	SAWMILL_SOCKET_FILES,
 };
 

@@ -29,6 +29,7 @@ static const char *const names[SAWMILL_SOCKET_FILES] = {
 	[SAWMILL_SOCKET_FILE_NETSTAT] = "netstat",
 	[SAWMILL_SOCKET_FILE_SOCKSTAT] = "sockstat",
 	[SAWMILL_SOCKET_FILE_PNP] = "pnp",
+	[SAWMILL_SOCKET_FILE_MEMORY] = "server_meminfo",
 };
 
 /* Reads one piece at @position into the area; its length. */

@@ -234,6 +234,7 @@ static const char *const file_names[SAWMILL_SOCKET_FILES] = {
 	[SAWMILL_SOCKET_FILE_NETSTAT] = "self/net/netstat",
 	[SAWMILL_SOCKET_FILE_SOCKSTAT] = "self/net/sockstat",
 	[SAWMILL_SOCKET_FILE_PNP] = "self/net/pnp",
+	[SAWMILL_SOCKET_FILE_MEMORY] = "meminfo",
 };
 
 static struct vfsmount *files;

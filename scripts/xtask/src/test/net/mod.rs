@@ -212,13 +212,16 @@ fn with_second(bench: &Bench, words: &str) -> Result<String> {
     Ok(file.display().to_string())
 }
 
-/// Two clients share ports as processes do; one that dies with a thousand open sockets leaves nothing behind.
+/// Two clients share ports as processes do; one that dies with a thousand open sockets leaves nothing behind, and no
+/// memory is missing.
 fn two_clients(bench: &Bench) -> Result<()> {
     let disk = image(bench, &[&check(bench)?])?.display().to_string();
     let system = with_second(bench, "neighbour")?;
     let options = ["--system", &system, "--disk", &disk, "--hypervisor-options", "kill=second@6000"];
     let ended = bench.boot(&options, &["/bin/check", "neighbour"], &[])?;
     ended.expect_status(0)?.expect_in_output("met\n")?.expect_in_output("sockets are left")?;
+    let memory = ended.output.lines().find(|line| line.starts_with("KiB available")).context("no word of memory")?;
+    super::measure::remember(memory.to_owned());
     Ok(())
 }
 
@@ -235,7 +238,8 @@ fn hostile_client(bench: &Bench) -> Result<()> {
 /// A server answers nonsense and scribbles over what it shares: programs get errors and end, their kernel goes on.
 fn hostile_server(bench: &Bench) -> Result<()> {
     let disk = image(bench, &[&check(bench)?])?.display().to_string();
-    let script = "/bin/check abuse && seq 1 20000 > /root/f && [ \"$(tail -n 1 /root/f)\" = 20000 ] && echo files go on";
+    let script =
+        "/bin/check abuse && seq 1 20000 > /root/f && [ \"$(tail -n 1 /root/f)\" = 20000 ] && echo files go on";
     let options = ["--system", "servers/hostile-sockets.toml", "--disk", &disk];
     let ended = bench.boot(&options, &["sh", "-c", script], &[]);
     hostile::expect_silence(&std::fs::read_to_string(bench.path("log")).unwrap_or_default())?;

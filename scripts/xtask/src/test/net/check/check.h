@@ -56,5 +56,7 @@ int is_ready(int fd, short events, int timeout_ms);
 void set_blocking(int fd, int is_blocking);
 /* Sockets that the network's server has, from /proc/net/sockstat. */
 long sockets_of_server(void);
+/* Memory that it could still use, KiB, from its /proc/meminfo. */
+long memory_of_server(void);
 
 #endif

@@ -132,6 +132,20 @@ long sockets_of_server(void)
 	return count;
 }
 
+long memory_of_server(void)
+{
+	FILE *file = fopen("/proc/net/server_meminfo", "r");
+	long count = -1;
+	char line[128];
+
+	CHECK(file != NULL);
+	while (count < 0 && fgets(line, sizeof(line), file))
+		sscanf(line, "MemAvailable: %ld", &count);
+	fclose(file);
+	CHECK(count > 0);
+	return count;
+}
+
 static int run(const struct check *check)
 {
 	int status;
