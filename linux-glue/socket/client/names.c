@@ -105,7 +105,10 @@ int sawmill_socket_connect(struct socket *socket, struct sockaddr *address,
 		socket->state = SS_CONNECTING;
 		result = finish_connect(sock, address, length, flags);
 	}
-	if (!result)
+	if (!result && address->sa_family == AF_UNSPEC) {
+		sock->was_connected = false;
+		socket->state = SS_UNCONNECTED;
+	} else if (!result)
 		socket->state = SS_CONNECTED;
 	else if (result != -EINPROGRESS && result != -EALREADY &&
 		 result != -EISCONN)

@@ -167,8 +167,9 @@ static int check_receiver(struct sawmill_sock *sock, u32 state)
 	if (state & SAWMILL_SOCKET_END_OF_DATA ||
 	    sk->sk_shutdown & RCV_SHUTDOWN)
 		return 0;
+	/* With data that has not found room yet, the end is still to come. */
 	if (sk->sk_state == TCP_CLOSE)
-		return sock->was_connected ? 0 : -ENOTCONN;
+		return sock->was_connected ? -EAGAIN : -ENOTCONN;
 	if (sk->sk_state == TCP_LISTEN)
 		return -ENOTCONN;
 	return -EAGAIN;
