@@ -231,8 +231,13 @@ int sawmill_sock_wait(struct sawmill_sock *sock, u32 wants,
 	add_wait_queue(sk_sleep(sk), &wait);
 	for (;;) {
 		sawmill_want(&sock->slot.page->client_wants, wants);
-		if (is_ready(sock, argument))
+		if (is_ready(sock, argument)) {
+			/* A server that lies must not keep us in here. */
+			if (unlikely(fatal_signal_pending(current)))
+				error = -EINTR;
+			cond_resched();
 			break;
+		}
 		if (!*timeout) {
 			error = -EAGAIN;
 			break;
