@@ -104,6 +104,7 @@ fn serve_forever(root: &mut Root, events: Events) -> ! {
             Err(Status::Interrupted) => {
                 let [first, ..] = events.take();
                 status = REPLY_NONE;
+                sentry::answer_calls(|message| answer(root, message));
                 if first >> EVENT_TIMER & 1 == 1 {
                     alarm::ring(root);
                 }

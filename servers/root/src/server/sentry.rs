@@ -3,6 +3,8 @@
 //!
 //! A sentry and root's first vCPU share one word for each partition: root asks,
 //! the sentry calls and notes the answer, root reads it at its next look.
+//!
+//! For the same reason, calls of root from those CPUs arrive at a sentry: it hands them to the first vCPU, and waits.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,10 +12,11 @@ use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::event::EVENT_FIRST_FREE;
 use sawmill_abi::info::EVENT_PAGE_GPA;
 use sawmill_abi::object::{RIGHT_ALL, SELECTOR_VCPU_BASE, VCPUS_MAX};
+use sawmill_abi::status::REPLY_NONE;
 use sawmill_proto::system::PARTITIONS_MAX;
 use sawmill_root::failure::Failure;
 use sawmill_root::hang::Look;
-use sawmill_rt::calls::{self, SELF, Selector};
+use sawmill_rt::calls::{self, Message, SELF, Selector};
 use sawmill_rt::event::Events;
 use sawmill_rt::vcpu;
 
@@ -24,6 +27,8 @@ use super::state::Root;
 const PRIORITY: u64 = 7;
 /// Event by which root wakes a sentry.
 const ASKED: u64 = EVENT_FIRST_FREE;
+/// Event by which a sentry tells root of a call, and root the sentry of its answer.
+const HANDED_OVER: u64 = EVENT_FIRST_FREE + 1;
 
 /// Nothing was asked. Other words are the selector of the portal to be called, or one of the next two.
 const IDLE: u64 = 0;
@@ -35,6 +40,68 @@ type Words = [AtomicU64; PARTITIONS_MAX];
 /// By CPU, which is also the number of the sentry's vCPU.
 static WORDS: [Words; VCPUS_MAX as usize] =
     [const { [const { AtomicU64::new(IDLE) }; PARTITIONS_MAX] }; VCPUS_MAX as usize];
+
+/// A call that a sentry has taken, then its answer: badge or status, and words.
+struct Call {
+    turn: AtomicU64,
+    first: AtomicU64,
+    words: [AtomicU64; 6],
+}
+
+/// Whose turn it is with a call.
+const NOBODYS: u64 = 0;
+const ROOTS: u64 = 1;
+const SENTRYS: u64 = 2;
+
+/// By CPU.
+static CALLS: [Call; VCPUS_MAX as usize] = [const {
+    Call { turn: AtomicU64::new(NOBODYS), first: AtomicU64::new(0), words: [const { AtomicU64::new(0) }; 6] }
+}; VCPUS_MAX as usize];
+
+impl Call {
+    fn write(&self, first: u64, words: [u64; 6], turn: u64) {
+        self.first.store(first, Ordering::SeqCst);
+        for (to, from) in self.words.iter().zip(words) {
+            to.store(from, Ordering::SeqCst);
+        }
+        self.turn.store(turn, Ordering::SeqCst);
+    }
+
+    fn read(&self) -> (u64, [u64; 6]) {
+        let mut words = [0; 6];
+        for (to, from) in words.iter_mut().zip(&self.words) {
+            *to = from.load(Ordering::SeqCst);
+        }
+        (self.first.load(Ordering::SeqCst), words)
+    }
+}
+
+/// Answers the calls that sentries have taken.
+pub fn answer_calls(mut answer: impl FnMut(Message) -> (u64, [u64; 6])) {
+    for (cpu, call) in CALLS.iter().enumerate() {
+        if call.turn.load(Ordering::SeqCst) != ROOTS {
+            continue;
+        }
+        let (badge, words) = call.read();
+        let (status, words) = answer(Message { badge, words });
+        call.write(status, words, SENTRYS);
+        // It exists as long as root does.
+        let _ = calls::vcpu_signal(SELF, 1 << cpu, HANDED_OVER);
+    }
+}
+
+/// Hands a call to root's first vCPU; status and words of its answer.
+fn hand_over(cpu: u64, events: Events, message: Message) -> (u64, [u64; 6]) {
+    let Some(call) = usize::try_from(cpu).ok().and_then(|cpu| CALLS.get(cpu)) else { return (REPLY_NONE, [0; 6]) };
+    call.write(message.badge, message.words, ROOTS);
+    let _ = calls::vcpu_signal(SELF, 1, HANDED_OVER);
+    while call.turn.load(Ordering::SeqCst) != SENTRYS {
+        let _ = calls::vcpu_wait();
+        events.take();
+    }
+    call.turn.store(NOBODYS, Ordering::SeqCst);
+    call.read()
+}
 
 fn word(cpu: u64, partition: usize) -> Option<&'static AtomicU64> {
     WORDS.get(usize::try_from(cpu).ok()?)?.get(partition)
@@ -91,6 +158,12 @@ extern "C" fn keep(cpu: u64) -> ! {
                 let _ = word.compare_exchange(portal, answer, Ordering::SeqCst, Ordering::SeqCst);
             }
         }
-        let _ = calls::vcpu_wait();
+        if let Ok(message) = calls::portal_reply_wait(REPLY_NONE, [0; 6]) {
+            let (status, words) = hand_over(cpu, events, message);
+            // What it was asked meanwhile is done before the next wait.
+            if status != REPLY_NONE {
+                let _ = calls::portal_reply(status, words);
+            }
+        }
     }
 }
