@@ -348,6 +348,7 @@ s64 sawmill_endpoint_resize(struct sawmill_endpoint *endpoint,
 						 &endpoint->transmit;
 	struct sawmill_socket_page *page = endpoint->page;
 	struct sawmill_ring larger;
+	bool is_empty;
 	u32 peer;
 
 	if (!decode_ring(endpoint->server, request->in[2], &larger))
@@ -356,17 +357,19 @@ s64 sawmill_endpoint_resize(struct sawmill_endpoint *endpoint,
 		sawmill_endpoint_pump(endpoint);
 	peer = is_receive ? READ_ONCE(page->receive_tail) :
 			    READ_ONCE(page->transmit_head);
-	if (peer != ring->index)
-		return -EBUSY;
-	larger.index = ring->index;
+	/* What arrives meanwhile goes into one ring or the other. */
 	if (is_receive)
 		sawmill_receive_begin(endpoint);
-	*ring = larger;
-	if (is_receive) {
-		sawmill_receive_end(endpoint);
-		sawmill_endpoint_pump(endpoint);
+	is_empty = peer == ring->index;
+	if (is_empty) {
+		larger.index = ring->index;
+		*ring = larger;
 	}
-	return 0;
+	if (is_receive)
+		sawmill_receive_end(endpoint);
+	if (is_empty && is_receive)
+		sawmill_endpoint_pump(endpoint);
+	return is_empty ? 0 : -EBUSY;
 }
 
 /* ---- closing ---- */
