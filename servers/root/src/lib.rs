@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::result_large_err, reason = "there is no heap, and a failure is made once, at the end")]
 
+pub mod ahci;
 pub mod aperture;
 pub mod boot_params;
 pub mod description;

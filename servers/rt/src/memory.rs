@@ -23,6 +23,8 @@ pub unsafe trait Plain: Copy {}
 // SAFETY: (1) integers and `repr(C)` records of integers and arrays of them.
 unsafe impl Plain for u64 {}
 // SAFETY: (1) as above.
+unsafe impl Plain for u32 {}
+// SAFETY: (1) as above.
 unsafe impl Plain for sawmill_abi::info::PartitionInfo {}
 // SAFETY: (1) as above.
 unsafe impl Plain for sawmill_abi::machine::RootInfo {}

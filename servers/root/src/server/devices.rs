@@ -14,6 +14,7 @@ use sawmill_rt::calls::{self, Selector};
 use sawmill_rt::println;
 
 use super::create::drop_capability;
+use super::disks;
 use super::state::{Assigned, Root};
 
 /// Base address registers of a function.
@@ -56,8 +57,10 @@ pub fn assign(root: &mut Root, index: usize) -> Result<(), Failure> {
     for wanted in &partition.devices {
         let mut found = 0;
         for function in functions().filter(|function| matches(function, wanted)) {
-            found += 1;
-            give(root, index, &function, wanted)?;
+            if disks::may_be_behind(root, function.address, function.class_revision) {
+                found += 1;
+                give(root, index, &function, wanted)?;
+            }
         }
         if found == 0 && !wanted.is_optional {
             return Err(failure!(
@@ -105,7 +108,8 @@ fn give(root: &mut Root, index: usize, function: &Function, wanted: &Device) -> 
         add_irq(&mut assigned, partition, vcpu, number, channel.irq, 0).map_err(step("interrupt"))?;
     }
     let (line, pin) = (function.interrupt & 0xff, function.interrupt >> 8 & 0xff);
-    if channels.is_empty() && pin != 0 && line < ISA_LINES {
+    // Functions share lines. One that can send messages leaves its line to another that cannot.
+    if channels.is_empty() && pin != 0 && line < ISA_LINES && messages == [0; 2] {
         add_irq(&mut assigned, partition, vcpu, number, line, IRQ_LEVEL).map_err(step("interrupt"))?;
     }
     let count = messages[0].max(messages[1]).min(numbering::DEVICE_MESSAGES);

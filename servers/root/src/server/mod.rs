@@ -7,6 +7,7 @@ mod clock;
 mod connect;
 mod create;
 mod devices;
+mod disks;
 mod end;
 mod hang;
 mod image;
