@@ -54,6 +54,8 @@ fn description_survives_the_way_to_root() {
         description::decode(&bytes).unwrap_err().text(),
         format!("module `system` has version {found}, this root reads version {wanted}")
     );
+    // What follows may be anything in another version.
+    assert_eq!(description::decode(&bytes[..12]), description::decode(&bytes));
 }
 
 #[test]
