@@ -52,3 +52,31 @@ impl Quota {
         self.used = self.used.saturating_sub(amount);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against a list of what was charged and not released: never more than the limit, and a refusal takes nothing.
+        #[test]
+        fn what_is_used_is_what_was_charged(limit in 0u64..100, steps in proptest::collection::vec((any::<bool>(), 0u64..60), 0..80)) {
+            let mut quota = Quota::new(limit);
+            let mut charged: Vec<u64> = Vec::new();
+            for (is_charge, number) in steps {
+                let used: u64 = charged.iter().sum();
+                if is_charge {
+                    let verdict = quota.charge(number);
+                    prop_assert_eq!(verdict.is_ok(), used + number <= limit);
+                    if verdict.is_ok() { charged.push(number); }
+                } else if !charged.is_empty() {
+                    quota.release(charged.swap_remove(number as usize % charged.len()));
+                }
+                let used: u64 = charged.iter().sum();
+                prop_assert_eq!((quota.used(), quota.left(), quota.limit()), (used, limit - used, limit));
+            }
+            prop_assert_eq!(quota.charge(u64::MAX).is_ok(), false);
+        }
+    }
+}

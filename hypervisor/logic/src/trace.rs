@@ -54,6 +54,32 @@ impl<const N: usize> TraceRing<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Each entry is read once, in order, or counted as lost, however writer and reader take turns.
+        #[test]
+        fn entries_are_read_in_order_or_counted(turns in proptest::collection::vec((0u64..9, 0usize..6), 1..40)) {
+            let mut ring: TraceRing<4> = TraceRing::new();
+            let (mut written, mut accounted, mut cursor) = (0, 0, 0);
+            for (writes, reads) in turns {
+                for _ in 0..writes {
+                    ring.push(TraceEntry { tsc: written, ..TraceEntry::default() });
+                    written += 1;
+                }
+                let mut out = vec![TraceEntry::default(); reads];
+                let progress = ring.read(cursor, &mut out);
+                accounted += progress.lost;
+                for entry in out.iter().take(progress.copied) {
+                    prop_assert_eq!(entry.tsc, accounted);
+                    accounted += 1;
+                }
+                cursor = progress.cursor;
+                prop_assert_eq!(cursor, accounted);
+            }
+            prop_assert!(accounted <= written && written - accounted <= 4 || ring.read(cursor, &mut []).lost > 0);
+        }
+    }
 
     #[test]
     fn slow_reader_learns_what_it_lost() {
