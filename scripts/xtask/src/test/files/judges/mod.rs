@@ -122,7 +122,7 @@ fn tree(bench: &Bench) -> Result<()> {
     Judge { image: &image, options: &DEBIAN, command: &command, end: END, ok_min: 17 }.judge(bench, "tar, cp, git")
 }
 
-/// Python's own tests of what it has of the system's files; those of archives take an hour and show no more.
+/// Python's own tests of what it has of the system's files, without those of archives, which mostly compress.
 fn python(bench: &Bench) -> Result<()> {
     let image = programs::debian(bench, &[("/root/python-tests.py", Content::Text(PYTHON))])?;
     let command = ["/bin/bash", "-c", PYTHON_RUN, "python"];
