@@ -90,6 +90,8 @@ impl<P: Platform> State<P> {
         let mut tables = ept::Tables { memory: self.platform, frames: &mut frames, root };
         if let Err(error) = tables.map(&request) {
             target.kernel_quota.release(OBJECT_COST);
+            // What was mapped before the tables ran out was visible for a moment, and its tables are free again.
+            self.renew_translations(new.target);
             return Err(match error {
                 MapError::BadRange | MapError::Occupied => Status::BadAddress,
                 MapError::NoFrame => Status::NoQuota,

@@ -74,6 +74,36 @@ fn mappings_come_back_and_tables_are_charged_to_the_target() {
 }
 
 #[test]
+fn mapping_that_fails_half_way_is_not_used_any_more() {
+    let world = World::new(1);
+    let guest = world.guest("guest", 0, 3);
+    let region = world.root_ok(Hypercall::RegionCreate, SELECTOR_SELF, &[576, 0]);
+    // Leaves of 4 KiB to the end of one table, and no frame for the next table.
+    let map = |gpa: u64| status(&world, Hypercall::RegionMap, region, &[guest.partition, gpa, 1, 550, 3]);
+    let left = {
+        let state = world.kernel.state.lock();
+        let partition = state.partitions.get(state.partitions.at(guest.id as usize - 1).unwrap()).unwrap();
+        partition.kernel_quota.left()
+    };
+    // What the mapping itself costs, and its tables but for the last.
+    let spare = world.root_ok(Hypercall::PartitionCreate, guest.partition, &[0x64, 0, left - 4, 0]);
+    let invalidations = || {
+        world.park_root();
+        world.turns(0, 2);
+        world.wake_root();
+        world.turns(0, 2);
+        world.machine.invalidated.lock().unwrap().len()
+    };
+    let before = invalidations();
+    assert_eq!(invalidations(), before, "nothing was taken away");
+    assert_eq!(map(1 << 40), Status::NoQuota);
+    assert!(world.translate(guest.id, 1 << 40).is_none());
+    assert!(invalidations() > before, "the guest goes on with what it may have cached");
+    world.root_ok(Hypercall::PartitionDestroy, spare, &[]);
+    assert_eq!(map(1 << 40), Status::Ok);
+}
+
+#[test]
 fn partition_gives_everything_back_when_it_dies() {
     let world = World::new(2);
     world.turns(1, 2);
