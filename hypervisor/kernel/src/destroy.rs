@@ -10,7 +10,6 @@ use crate::limits::OBJECT_COST;
 use crate::partition::{Condition, Partition};
 use crate::region::{Backing, Region};
 use crate::state::{Object, State};
-use sawmill_abi::PAGE_SIZE;
 use sawmill_logic::{arena::Ref, capability::Position, platform::Platform};
 
 impl<P: Platform> State<P> {
@@ -110,11 +109,6 @@ impl<P: Platform> State<P> {
         self.release(region.payer, OBJECT_COST);
         if region.backing == Backing::Device {
             return;
-        }
-        let (start, end) = (region.range.start.0, region.range.start.0 + region.range.pages * PAGE_SIZE);
-        // Event pages are written by the kernel without a mapping: none may stay in memory that is given away.
-        for vcpu in self.vcpus.iter_mut() {
-            vcpu.event_page.take_if(|page| (start..end).contains(&page.0));
         }
         self.give_pages(region.payer, region.range);
     }

@@ -9,7 +9,7 @@ use crate::hypercall::{Answer, Arguments};
 use crate::partition::{Condition, Partition};
 use crate::region::{Backing, Region};
 use crate::state::{Decoded, State};
-use crate::{limits::OBJECT_COST, lookup::Caller, memory::ChargedFrames};
+use crate::{limits::OBJECT_COST, lookup::Caller, memory::ChargedFrames, vcpu::Vcpu};
 use sawmill_abi::{PAGE_SIZE, object::RIGHT_PARTITION_CONTROL, status::Status};
 use sawmill_logic::ept::{self, MapError, MemoryType};
 use sawmill_logic::platform::{Gpa, Hpa, Platform};
@@ -121,6 +121,10 @@ impl<P: Platform> State<P> {
             from = reference.index();
             let Some(mapping) = self.mappings.remove(reference) else { continue };
             let Some(partition) = self.partitions.get_mut(mapping.partition) else { continue };
+            // Event pages are written by the kernel without a mapping: none may stay in memory that is taken away.
+            let range = mapping.gpa.0..mapping.end();
+            let is_lost = |vcpu: &&mut Vcpu| vcpu.partition == mapping.partition && range.contains(&vcpu.event_gpa.0);
+            self.vcpus.iter_mut().filter(is_lost).for_each(|vcpu| vcpu.event_page = None);
             let root = partition.ept_root;
             let mut frames = ChargedFrames { pool: &mut self.frames, quota: &mut partition.kernel_quota };
             ept::Tables { memory: self.platform, frames: &mut frames, root }.unmap(mapping.gpa, mapping.pages);

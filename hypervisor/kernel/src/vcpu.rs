@@ -122,8 +122,10 @@ pub(crate) struct Vcpu {
     /// Frames that it clears for a region, before anything else.
     pub clearing: Option<Clearing>,
     pub timer: Tsc,
-    /// Event page; none if its memory was destroyed.
+    /// Event page; none if its memory was taken away.
     pub event_page: Option<Hpa>,
+    /// Where the partition has it.
+    pub event_gpa: Gpa,
     pub statistics: VcpuStatistics,
     pub frames: ArrayVec<Hpa, VCPU_FRAMES>,
     pub origin: Position,
@@ -199,6 +201,7 @@ impl<P: Platform> State<P> {
             clearing: None,
             timer: Tsc::NEVER,
             event_page: Some(page.hpa),
+            event_gpa: event_page,
             statistics: VcpuStatistics::default(),
             frames,
             origin: at,

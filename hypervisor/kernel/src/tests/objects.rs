@@ -162,6 +162,33 @@ fn event_page_in_destroyed_memory_is_not_written() {
 }
 
 #[test]
+fn event_page_is_taken_away_with_its_mapping() {
+    let world = World::new(1);
+    let guest = world.guest("guest", 0, 3);
+    let region = world.root_ok(Hypercall::RegionCreate, SELECTOR_SELF, &[2, 0]);
+    for is_revoked in [true, false] {
+        let copy = world.root_ok(Hypercall::CapabilityCopy, region, &[SELECTOR_SELF, 0, RIGHT_ALL, 0]);
+        world.root_ok(Hypercall::RegionMap, copy, &[guest.partition, 1 << 30, 0, 2, 3]);
+        let page = world.translate(guest.id, (1 << 30) + 4096).unwrap().hpa;
+        let words = [1, 0, 3, (1 << 30) + 4096];
+        let vcpu = world.root_ok(Hypercall::VcpuCreate, guest.partition, &words);
+        let event = world.root_ok(Hypercall::EventCreate, vcpu, &[9]);
+        world.root_ok(Hypercall::EventSignal, event, &[]);
+        assert_eq!(world.machine.read_u64(page), 1 << 9);
+        if is_revoked {
+            world.root_ok(Hypercall::CapabilityRevoke, region, &[0]);
+        } else {
+            world.root_ok(Hypercall::RegionUnmap, guest.partition, &[1 << 30, 2]);
+        }
+        world.machine.zero_page(page);
+        world.root_ok(Hypercall::EventSignal, event, &[]);
+        assert_eq!(world.machine.read_u64(page), 0, "the region is its owner's alone again");
+        world.root_ok(Hypercall::CapabilityRevoke, vcpu, &[1]);
+        world.turns(0, 2);
+    }
+}
+
+#[test]
 fn level_interrupt_is_masked_until_it_is_acknowledged() {
     let world = World::new(1);
     let event = world.root_ok(Hypercall::EventCreate, SELECTOR_VCPU_BASE, &[30]);
