@@ -49,7 +49,8 @@ impl<P: Platform> State<P> {
         const ALL: u64 = ept::READ | ept::WRITE | ept::EXECUTE;
         let region = self.lookup(caller, arguments.selector, rights & ALL)?;
         let target = self.lookup(caller, target, RIGHT_PARTITION_CONTROL)?;
-        if rights == 0 || rights & !ALL != 0 {
+        // Writable alone is a malformed entry, executable alone one that not every processor has.
+        if rights & ept::READ == 0 || rights & !ALL != 0 {
             return Err(Status::BadArgument);
         }
         let via = caller.position(arguments.selector)?;

@@ -3,7 +3,7 @@
 
 use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::fault::FaultReason;
-use sawmill_abi::object::{RIGHT_ALL, RIGHT_COPY, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
+use sawmill_abi::object::{RIGHT_ALL, RIGHT_COPY, RIGHT_REGION_EXECUTE, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
 use sawmill_abi::status::Status;
 use sawmill_conformance::check::{Verdict, ensure, equal, refused, works};
 use sawmill_rt::calls::{self, SELF};
@@ -53,6 +53,8 @@ fn map_refused(_context: &mut Context) -> Verdict {
     refused(map(FREE, 1, 4, BOTH), Status::BadArgument, "a length outside")?;
     refused(map(FREE, u64::MAX, 2, BOTH), Status::BadArgument, "an offset that wraps")?;
     refused(map(FREE, 0, 0, BOTH), Status::BadArgument, "no pages")?;
+    refused(map(FREE, 0, 1, RIGHT_REGION_WRITE), Status::BadArgument, "writable, but not readable")?;
+    refused(map(FREE, 0, 1, RIGHT_REGION_EXECUTE), Status::BadArgument, "executable, but not readable")?;
     refused(map(0x10_0000, 0, 1, BOTH), Status::BadAddress, "an address in use")?;
     works(map(FREE, 0, 2, BOTH), "map")?;
     refused(map(FREE + PAGE_SIZE, 0, 1, BOTH), Status::BadAddress, "an overlap")?;
