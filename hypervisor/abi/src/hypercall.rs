@@ -99,12 +99,12 @@ hypercalls! {
     34 PartitionSetHandler "partition_set_handler" Partition object::RIGHT_PARTITION_CONTROL, ("w0 Portal selector (needs CONTROL)") -> ("");
     /// Writes a PartitionStatistics into the caller's memory.
     35 PartitionStatistics "partition_statistics" Partition object::RIGHT_PARTITION_INFO, ("w0 GPA of a page") -> ("");
-    /// Lets the partition access I/O ports directly.
+    /// Lets the partition access I/O ports directly, as long as it lives.
     36 PartitionGrantPorts "partition_grant_ports" Partition object::RIGHT_PARTITION_CONTROL, ("w0 Machine selector, w1 first port, w2 count") -> ("");
     /// Gives the partition the terminal: plain-format input goes to it, and its channel 0 is not prefixed.
     37 PartitionSetConsole "partition_set_console" Partition object::RIGHT_PARTITION_CONTROL, ("w0 Machine selector, w1 1 = foreground") -> ("");
 
-    /// Creates a vCPU, stopped. The event page must be mapped writable memory of the partition and stays pinned.
+    /// Creates a vCPU, stopped. The event page must be mapped writable memory of the partition; when it is unmapped, the vCPU gets no more events. NO_RIGHT if the priority is above that of the calling vCPU, unless its partition has the machine at SELECTOR_MACHINE.
     40 VcpuCreate "vcpu_create" Partition object::RIGHT_PARTITION_CONTROL, ("w0 index, w1 physical CPU, w2 priority (0 lowest to 7), w3 GPA of its event page") -> ("rbx selector");
     /// Starts a stopped vCPU in 64-bit mode with flat segments, interrupts off. BUSY if it runs.
     41 VcpuStart "vcpu_start" Vcpu object::RIGHT_VCPU_CONTROL, ("w0 RIP, w1 RSP, w2 CR3, w3 RDI and RSI at entry") -> ("");
@@ -112,7 +112,7 @@ hypercalls! {
     /// Allocates contiguous zeroed frames.
     48 RegionCreate "region_create" Partition object::RIGHT_PARTITION_GRANT, ("rbx who pays; w0 pages, w1 REGION_* flags") -> ("rbx selector");
     /// Maps a part of a region into a partition, with large pages where alignment allows. The rights must be held on the region. BAD_ADDRESS if something is mapped there.
-    49 RegionMap "region_map" Region 0, ("w0 Partition selector (needs CONTROL), w1 GPA, w2 offset in pages, w3 pages, w4 rights (READ, WRITE, EXECUTE)") -> ("");
+    49 RegionMap "region_map" Region 0, ("w0 Partition selector (needs CONTROL), w1 GPA, w2 offset in pages, w3 pages, w4 rights (READ, perhaps WRITE and EXECUTE)") -> ("");
     /// Removes whole mappings that lie in this range. On return no CPU can reach them.
     50 RegionUnmap "region_unmap" Partition object::RIGHT_PARTITION_CONTROL, ("w0 GPA, w1 pages") -> ("");
     /// Tells the size of a region and, with the right, where it is.

@@ -12,7 +12,7 @@ use crate::partition::{Condition, Partition};
 use crate::region::Clearing;
 use crate::state::{Decoded, Object, State};
 use arrayvec::ArrayVec;
-use sawmill_abi::object::{RIGHT_PARTITION_CONTROL, RIGHT_VCPU_CONTROL, VCPUS_MAX};
+use sawmill_abi::object::{RIGHT_PARTITION_CONTROL, RIGHT_VCPU_CONTROL, SELECTOR_MACHINE, VCPUS_MAX};
 use sawmill_abi::{PAGE_SIZE, statistics::VcpuStatistics, status::Status};
 use sawmill_logic::platform::{CpuIndex, EntryState, Gpa, Hpa, Platform, Tsc, VcpuHardware, is_canonical};
 use sawmill_logic::{arena::Ref, capability::Position, ept, ready::PRIORITIES};
@@ -151,6 +151,12 @@ impl<P: Platform> State<P> {
     pub(crate) fn vcpu_create(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
         let partition = self.lookup(caller, arguments.selector, RIGHT_PARTITION_CONTROL)?;
         let [index, cpu, priority, event_page, ..] = arguments.words;
+        // Nobody but root makes what goes before itself: a hostile partition's children would keep its CPUs from all others.
+        let own = u64::from(self.vcpus.get(caller.vcpu).ok_or(Status::BadSelector)?.base_priority);
+        let is_higher = priority > own && priority < PRIORITIES as u64;
+        if is_higher && self.lookup_machine(caller, SELECTOR_MACHINE).is_err() {
+            return Err(Status::NoRight);
+        }
         let at = self.free_selector(caller)?;
         let new = NewVcpu { partition, index, cpu, priority, event_page: Gpa(event_page) };
         Ok(Answer::value(self.make_vcpu(&new, at)?))
