@@ -265,8 +265,6 @@ pub trait VcpuHardware {
     fn inject_interrupt(&mut self, vector: u8);
     /// Injects #GP(0) at the next entry.
     fn inject_general_protection(&mut self);
-    /// Injects #UD at the next entry.
-    fn inject_invalid_opcode(&mut self);
     /// Asks for `Exit::InterruptWindow` as soon as an interrupt could be taken (or no longer).
     fn set_interrupt_window(&mut self, is_wanted: bool);
     /// Guest CR4, as the guest sees it (for OSXSAVE in CPUID).

@@ -262,7 +262,6 @@ impl VcpuHardware for FakeVcpu {
     fn inject_general_protection(&mut self) {
         self.script(|script| script.faults += 1);
     }
-    fn inject_invalid_opcode(&mut self) {}
     fn set_interrupt_window(&mut self, is_wanted: bool) {
         self.script(|script| script.has_window = is_wanted);
     }

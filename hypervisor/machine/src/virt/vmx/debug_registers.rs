@@ -16,6 +16,8 @@ const ENABLE_BITS: u64 = 0xff;
 const GENERAL_DETECT: u64 = 1 << 13;
 const DR6_FIXED: u64 = 0xffff_0ff0;
 const DR6_WRITABLE: u64 = 0xe00f;
+/// Which of the four was hit, in DR6.
+const BREAKPOINTS: u64 = 0xf;
 const DR7_FIXED: u64 = 1 << 10;
 
 /// Loads DR0 to DR3.
@@ -32,6 +34,11 @@ pub fn load(state: &State) {
 pub fn exchange_status(old: &State, new: &State) {
     old.debug_status.store(read_dr6(), Ordering::Relaxed);
     write_dr6(new.debug_status.load(Ordering::Relaxed) & DR6_WRITABLE | DR6_FIXED);
+}
+
+/// Notes in DR6 the causes of a debug exception that exited, which the processor does not do then.
+pub fn note_exception() {
+    write_dr6(read_dr6() & !BREAKPOINTS | instructions::read(ro::EXIT_QUALIFICATION) & DR6_WRITABLE);
 }
 
 /// Carries out the MOV from or to a debug register that exited.

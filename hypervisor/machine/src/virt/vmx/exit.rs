@@ -64,12 +64,11 @@ pub fn decode(vcpu: &mut Vcpu, cpu: &Cpu, registers: &mut Registers, reason: u64
         vcpu.redeliver(vectoring, instructions::read(ro::IDT_VECTORING_ERR_CODE));
     }
     match basic {
-        EXCEPTION_OR_NMI => return exception(vcpu, cpu, unknown),
+        EXCEPTION_OR_NMI => return exception(vcpu, cpu, unknown, deadline),
         EXTERNAL_INTERRUPT => return interrupt(cpu, instructions::read(ro::VMEXIT_INTERRUPTION_INFO) as u8, deadline),
         PREEMPTION_TIMER => {
-            // Nothing asked for this exit: look whether an interrupt was withheld.
-            exceptions::open_window();
-            return exceptions::take_pending().and_then(|vector| interrupt(cpu, vector, deadline));
+            // Nothing asked for this exit.
+            return withheld_interrupt(cpu, deadline);
         }
         TRIPLE_FAULT => return fault(FaultReason::TripleFault, 0, 0),
         INTERRUPT_WINDOW => return Some(Exit::InterruptWindow),
@@ -128,12 +127,31 @@ fn interrupt(cpu: &Cpu, vector: u8, deadline: Tsc) -> Option<Exit> {
     }
 }
 
-fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>) -> Option<Exit> {
+/// Looks whether an interrupt waits that did not end the guest's run.
+fn withheld_interrupt(cpu: &Cpu, deadline: Tsc) -> Option<Exit> {
+    exceptions::open_window();
+    exceptions::take_pending().and_then(|vector| interrupt(cpu, vector, deadline))
+}
+
+fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>, deadline: Tsc) -> Option<Exit> {
+    const DEBUG: u64 = 1;
     const NMI: u64 = 2;
     const INVALID_OPCODE: u64 = 6;
     const DEVICE_NOT_AVAILABLE: u64 = 7;
+    const ALIGNMENT_CHECK: u64 = 17;
     const MACHINE_CHECK: u64 = 18;
-    match instructions::read(ro::VMEXIT_INTERRUPTION_INFO) & 0xff {
+    let information = instructions::read(ro::VMEXIT_INTERRUPTION_INFO);
+    match information & 0xff {
+        vector @ (DEBUG | ALIGNMENT_CHECK) => {
+            // They only pass through: a guest can make their delivery raise them again, for ever, and between the
+            // two the processor takes no interrupt (CVE-2015-5307, CVE-2015-8104).
+            if vector == DEBUG {
+                debug_registers::note_exception();
+                vcpu.unblock();
+            }
+            vcpu.redeliver(information, instructions::read(ro::VMEXIT_INTERRUPTION_ERR_CODE));
+            withheld_interrupt(cpu, deadline)
+        }
         NMI => {
             // NMIs stay blocked after such an exit until an IRET: take a software one through the NMI stub.
             // SAFETY: vector 2 has a stub that counts and returns.

@@ -211,6 +211,20 @@ impl Vcpu {
         instructions::write(control::VMENTRY_INSTRUCTION_LEN, instructions::read(ro::VMEXIT_INSTRUCTION_LEN));
     }
 
+    /// Ends blocking by STI and MOV SS: their instruction is done.
+    #[inline]
+    pub(super) fn unblock(&self) {
+        let blocking = instructions::read(guest::INTERRUPTIBILITY_STATE);
+        if blocking & BLOCKED_FOR_ONE_INSTRUCTION != 0 {
+            instructions::write(guest::INTERRUPTIBILITY_STATE, blocking & !BLOCKED_FOR_ONE_INSTRUCTION);
+        }
+    }
+
+    /// Injects #UD.
+    pub(super) fn inject_invalid_opcode(&mut self) {
+        self.inject_exception(6, false);
+    }
+
     /// Injects a hardware exception, with error code 0 if it has one.
     pub(super) fn inject_exception(&mut self, vector: u64, has_error_code: bool) {
         const VALID_EXCEPTION: u64 = 1 << 31 | 3 << 8;
@@ -280,10 +294,7 @@ impl VcpuHardware for Vcpu {
         self.select();
         let rip = instructions::read(guest::RIP);
         instructions::write(guest::RIP, rip.wrapping_add(instructions::read(ro::VMEXIT_INSTRUCTION_LEN)));
-        let blocking = instructions::read(guest::INTERRUPTIBILITY_STATE);
-        if blocking & BLOCKED_FOR_ONE_INSTRUCTION != 0 {
-            instructions::write(guest::INTERRUPTIBILITY_STATE, blocking & !BLOCKED_FOR_ONE_INSTRUCTION);
-        }
+        self.unblock();
     }
 
     #[inline(always)]
@@ -317,10 +328,6 @@ impl VcpuHardware for Vcpu {
 
     fn inject_general_protection(&mut self) {
         self.inject_exception(13, true);
-    }
-
-    fn inject_invalid_opcode(&mut self) {
-        self.inject_exception(6, false);
     }
 
     #[inline]
