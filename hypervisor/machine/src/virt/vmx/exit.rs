@@ -165,8 +165,9 @@ fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>, deadline: Tsc) -
             None
         }
         DEVICE_NOT_AVAILABLE => {
-            if instructions::read(control::CR0_READ_SHADOW) & control_registers::TS != 0 {
-                // The guest set TS itself and wants this trap.
+            let shadow = instructions::read(control::CR0_READ_SHADOW);
+            if vcpu.is_extended_state_loaded || shadow & control_registers::TS != 0 {
+                // The guest set EM or TS itself and wants this trap.
                 vcpu.inject_exception(DEVICE_NOT_AVAILABLE, false);
                 return None;
             }
