@@ -22,9 +22,11 @@ pub const CR0_OWNED: u64 = PE | TS | NE | NW | CD | PG;
 /// CR0 as a guest starts with it: PG AM WP NE ET MP PE.
 pub const CR0_START: u64 = 0x8005_0033;
 
-/// CR4 bits that a guest may set: VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP FSGSBASE PCIDE OSXSAVE
+/// Machine checks are on: without it one that comes while a guest runs resets the machine without a word.
+pub const MCE: u64 = 1 << 6;
+/// CR4 bits that a guest may set: VME PVI TSD DE PSE PAE PGE PCE OSFXSR OSXMMEXCPT UMIP FSGSBASE PCIDE OSXSAVE
 /// SMEP SMAP. Others enable state that is not switched, or VMX.
-pub const CR4_GUEST: u64 = 0x0fff | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 20 | 1 << 21;
+pub const CR4_GUEST: u64 = 0x0fff & !MCE | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 20 | 1 << 21;
 /// CR4 as a guest starts with it: PAE.
 pub const CR4_START: u64 = 1 << 5;
 
@@ -32,25 +34,10 @@ const _: () = assert!(CR4_GUEST & 1 << 13 == 0, "VMXE stays the hypervisor's");
 
 /// Finds a general-purpose register by its number in an exit qualification; none for RSP, which is in the VMCS.
 fn register(registers: &mut Registers, index: u64) -> Option<&mut u64> {
-    let r = registers;
-    Some(match index & 15 {
-        0 => &mut r.rax,
-        1 => &mut r.rcx,
-        2 => &mut r.rdx,
-        3 => &mut r.rbx,
-        4 => return None,
-        5 => &mut r.rbp,
-        6 => &mut r.rsi,
-        7 => &mut r.rdi,
-        8 => &mut r.r8,
-        9 => &mut r.r9,
-        10 => &mut r.r10,
-        11 => &mut r.r11,
-        12 => &mut r.r12,
-        13 => &mut r.r13,
-        14 => &mut r.r14,
-        _ => &mut r.r15,
-    })
+    let Registers { rax, rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 } = registers;
+    let low = [Some(rax), Some(rcx), Some(rdx), Some(rbx), None, Some(rbp), Some(rsi), Some(rdi)];
+    let high = [r8, r9, r10, r11, r12, r13, r14, r15].map(Some);
+    low.into_iter().chain(high).nth(index as usize & 15)?
 }
 
 /// Returns a general-purpose register by its number.

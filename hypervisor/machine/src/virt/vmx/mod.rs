@@ -130,7 +130,7 @@ pub fn initialize() -> Result<(), &'static str> {
         look_interval_ticks: ((time::tsc_khz() * LOOK_INTERVAL_MS) >> (msr::read(IA32_VMX_MISC) & 31))
             .min(u32::MAX.into()),
         cr0_must: msr::read(IA32_VMX_CR0_FIXED0),
-        cr4_must: msr::read(IA32_VMX_CR4_FIXED0),
+        cr4_must: msr::read(IA32_VMX_CR4_FIXED0) | control_registers::MCE,
         invept_kind: if msr::read(IA32_VMX_EPT_VPID_CAP) & INVEPT_SINGLE != 0 { 1 } else { 2 },
         extended_state_mask: extended_state::supported_mask(),
         is_compaction_sound: extended_state::is_compaction_sound(),
