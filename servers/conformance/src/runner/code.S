@@ -14,6 +14,22 @@ child_\name:
 1:
 .endm
 
+# The end of a program that has loaded a descriptor table: UD2 without one.
+.macro end_without_gates
+    lidt [0x8200]
+    ud2
+.endm
+
+# Lets a vector go to the label 3; RAX is lost.
+.macro set_gate vector, attributes
+    lea rax, [rip + 3f]
+    mov [0xa000 + \vector * 16], ax
+    mov dword ptr [0xa002 + \vector * 16], \attributes << 16 | 0x10
+    shr rax, 16
+    mov [0xa006 + \vector * 16], ax
+    mov qword ptr [0xa008 + \vector * 16], 0
+.endm
+
 # One hypercall with the registers at 0x8000.
 program hypercall
     mov rsp, 0x7f00
@@ -94,7 +110,7 @@ program read_msr
     mov ecx, [0x8000]
     rdmsr
     mov qword ptr [0x8100], 1
-    ud2
+    end_without_gates
 2:
 
 program write_msr
@@ -105,12 +121,56 @@ program write_msr
     mov edx, [0x800c]
     wrmsr
     mov qword ptr [0x8100], 1
-    ud2
+    end_without_gates
 2:
 
 program protection_handler
     mov qword ptr [0x8100], 13
-    ud2
+    end_without_gates
+2:
+
+# Sets the bits at 0x8000 in CR4.
+program set_cr4
+    lgdt [0x9100]
+    lidt [0x9110]
+    mov rax, cr4
+    or rax, [0x8000]
+    mov cr4, rax
+    mov qword ptr [0x8100], 1
+    end_without_gates
+2:
+
+# Asks for #NM instead of floating point (CR0.EM).
+program emulate_floating_point
+    lgdt [0x9100]
+    lidt [0x9110]
+    set_gate 7, 0x8e00
+    mov rax, cr0
+    or eax, 4
+    mov cr0, rax
+    fninit
+    mov qword ptr [0x8100], 1
+    end_without_gates
+3:
+    mov qword ptr [0x8100], 7
+    end_without_gates
+2:
+
+# Watches the stack of its debug exceptions (IST 1 of the TSS at 0): delivering one raises the next.
+program endless_exceptions
+    lgdt [0x9100]
+    lidt [0x9110]
+    mov qword ptr [0x24], 0x7800
+    set_gate 1, 0x8e01
+    mov eax, 0x77f8
+    mov dr0, rax
+    mov eax, 0x90703
+    mov dr7, rax
+    mov qword ptr [0x8100], 1
+    mov [0x77f8], rax
+3:
+    inc qword ptr [0x8108]
+    jmp 3b
 2:
 
 program invalidate_caches

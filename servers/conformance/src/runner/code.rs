@@ -48,6 +48,12 @@ programs! {
     read_msr = child_read_msr;
     /// WRMSR.
     write_msr = child_write_msr;
+    /// Sets bits of CR4.
+    set_cr4 = child_set_cr4;
+    /// FNINIT with CR0.EM.
+    emulate_floating_point = child_emulate_floating_point;
+    /// Debug exceptions that raise debug exceptions.
+    endless_exceptions = child_endless_exceptions;
     /// Handler of #GP.
     protection_handler = child_protection_handler;
     /// INVD.

@@ -21,6 +21,9 @@ pub const TESTS: &[Test] = &[
     ("fault-halt-forever", |context| expect(context, code::halt(), &[], FaultReason::HaltForever, None)),
     ("fault-forbidden-msr-read", |context| forbidden_msr(context, code::read_msr())),
     ("fault-forbidden-msr-write", |context| forbidden_msr(context, code::write_msr())),
+    ("allowed-msr", |context| access(context, code::read_msr(), &[0x277], 1)),
+    ("fault-forbidden-cr4", forbidden_cr4),
+    ("floating-point-emulated", |context| access(context, code::emulate_floating_point(), &[], 7)),
     ("fault-vmx-instruction", |context| any_fault(context, code::vmx_instruction())),
     ("fault-unusual-exit", |context| any_fault(context, code::invalidate_caches())),
     ("fault-entry-failure", entry_failure),
@@ -64,12 +67,22 @@ fn any_fault(context: &mut Context, program: &[u8]) -> Verdict {
 fn forbidden_msr(context: &mut Context, program: &[u8]) -> Verdict {
     // IA32_APIC_BASE, IA32_VMX_BASIC, a number that no processor has.
     for msr in [0x1b, 0x480, 0x4000_1234] {
-        let (child, _) = child::run(context, program, &[msr, 0])?;
-        let result = child.result(context, 0)?;
-        child.destroy(context)?;
-        equal(result, 13, "it got no #GP")?;
+        access(context, program, &[msr, 0], 13)?;
     }
     Ok(())
+}
+
+/// MCE (machine checks stay the hypervisor's), VMXE, SMXE, PKE, CET.
+fn forbidden_cr4(context: &mut Context) -> Verdict {
+    [6, 13, 14, 22, 23].into_iter().try_for_each(|bit| access(context, code::set_cr4(), &[1 << bit], 13))
+}
+
+/// Runs a program that leaves the vector of its exception, or 1 for none.
+fn access(context: &mut Context, program: &[u8], arguments: &[u64], vector: u64) -> Verdict {
+    let (child, _) = child::run(context, program, arguments)?;
+    let result = child.result(context, 0)?;
+    child.destroy(context)?;
+    equal(result, vector, "another exception than expected")
 }
 
 fn entry_failure(context: &mut Context) -> Verdict {

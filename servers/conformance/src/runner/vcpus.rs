@@ -14,7 +14,8 @@ use super::run::{Context, Test};
 pub const TESTS: &[Test] = &[
     ("vcpu-create-arguments", create),
     ("vcpu-start-arguments", start),
-    ("vcpu-stopped-by-destroy", stopped_by_destroy),
+    ("vcpu-stopped-by-destroy", |context| stopped_by_destroy(context, code::spin())),
+    ("vcpu-stopped-in-endless-exceptions", |context| stopped_by_destroy(context, code::endless_exceptions())),
 ];
 
 fn create(context: &mut Context) -> Verdict {
@@ -37,9 +38,9 @@ fn start(context: &mut Context) -> Verdict {
     child.destroy(context)
 }
 
-fn stopped_by_destroy(context: &mut Context) -> Verdict {
+fn stopped_by_destroy(context: &mut Context, program: &[u8]) -> Verdict {
     // On the other CPU, if there is one; else it would have to be interrupted, since it is above the runner.
-    let child = match Child::new(context, code::spin(), &[], 1) {
+    let child = match Child::new(context, program, &[], 1) {
         Ok(child) => child,
         Err(_) => return Ok(()),
     };
