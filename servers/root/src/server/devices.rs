@@ -15,10 +15,8 @@ use sawmill_rt::println;
 
 use super::create::drop_capability;
 use super::disks;
-use super::state::{Assigned, Root};
+use super::state::{Assigned, BARS, Root};
 
-/// Base address registers of a function.
-const BARS: u64 = 6;
 /// PCI Local Bus Specification: offset of the command register, and its bits for memory, ports and bus mastering.
 const COMMAND: u64 = 4;
 const COMMAND_BUS_MASTER: u64 = 4;
@@ -90,44 +88,48 @@ fn give(root: &mut Root, index: usize, function: &Function, wanted: &Device) -> 
         println!("WARNING: no IOMMU: {name} can reach all memory of this machine through that device");
     }
     let device_slot = numbering::device(number);
-    calls::capability_copy(selector, partition, device_slot, RIGHT_DEVICE_CONFIG, 0).map_err(step("give"))?;
-    map_bars(partition, selector).map_err(step("map memory"))?;
-
     let vcpu = *running.vcpus.first().ok_or_else(|| failure!("partition {name} has no vCPU"))?;
-    let mut assigned = Assigned {
+    let assigned = Assigned {
         selector,
         irqs: ArrayVec::new(),
         events: ArrayVec::new(),
+        registers: ArrayVec::new(),
         info: DeviceInfo { selector: device_slot, address: function.address, ..DeviceInfo::default() },
     };
+    let devices = &mut root.partitions[index].devices;
+    // Noted before anything else is made for it, so that all of it can be taken back.
+    devices.try_push(assigned).map_err(|_| failure!("partition {name} has too many devices"))?;
+    let assigned = &mut devices[number];
+    calls::capability_copy(selector, partition, device_slot, RIGHT_DEVICE_CONFIG, 0).map_err(step("give"))?;
+    map_bars(assigned, partition).map_err(step("map memory"))?;
     let channels = legacy_ide::channels(function.class_revision);
     for channel in &channels {
         for (first, count) in channel.ports {
             calls::partition_grant_ports(partition, first, count).map_err(step("grant ports"))?;
         }
-        add_irq(&mut assigned, partition, vcpu, number, channel.irq, 0).map_err(step("interrupt"))?;
+        add_irq(assigned, partition, vcpu, number, channel.irq, 0).map_err(step("interrupt"))?;
     }
     let (line, pin) = (function.interrupt & 0xff, function.interrupt >> 8 & 0xff);
     // Functions share lines. One that can send messages leaves its line to another that cannot.
     if channels.is_empty() && pin != 0 && line < ISA_LINES && messages == [0; 2] {
-        add_irq(&mut assigned, partition, vcpu, number, line, IRQ_LEVEL).map_err(step("interrupt"))?;
+        add_irq(assigned, partition, vcpu, number, line, IRQ_LEVEL).map_err(step("interrupt"))?;
     }
     let count = messages[0].max(messages[1]).min(numbering::DEVICE_MESSAGES);
     for message in 0..count {
-        add_message(&mut assigned, partition, vcpu, number, message).map_err(step("message"))?;
+        add_message(assigned, partition, vcpu, number, message).map_err(step("message"))?;
     }
-    let devices = &mut root.partitions[index].devices;
-    devices.try_push(assigned).map_err(|_| failure!("partition {name} has too many devices"))
+    Ok(())
 }
 
-fn map_bars(partition: Selector, device: Selector) -> Result<(), Status> {
+fn map_bars(assigned: &mut Assigned, partition: Selector) -> Result<(), Status> {
     for bar in 0..BARS {
-        let (kind, base, _, region) = match calls::device_bar(device, bar) {
+        let (kind, base, _, region) = match calls::device_bar(assigned.selector, bar) {
             Ok(description) => description,
             Err(Status::BadArgument) => break,
             Err(status) => return Err(status),
         };
         if kind == BAR_MEMORY {
+            assigned.registers.try_push(region).map_err(|_| Status::NoSlot)?;
             let (pages, _) = calls::region_info(region)?;
             let gpa = base / PAGE_SIZE * PAGE_SIZE;
             match calls::region_map(region, partition, gpa, 0, pages, RIGHT_REGION_READ | RIGHT_REGION_WRITE) {
@@ -201,8 +203,8 @@ pub fn take_back(root: &mut Root, index: usize) {
             // If it cannot be stopped, destroying the Device object below stops it.
             let _ = calls::device_config_write(device.selector, COMMAND, 2, command & !COMMAND_BUS_MASTER);
         }
-        for irq in device.irqs.iter_mut().chain(device.events.iter_mut()) {
-            drop_capability(irq);
+        for capability in device.irqs.iter_mut().chain(&mut device.events).chain(&mut device.registers) {
+            drop_capability(capability);
         }
         drop_capability(&mut device.selector);
     }

@@ -121,6 +121,8 @@ pub struct Assigned {
     pub irqs: ArrayVec<Selector, { (DEVICE_IRQS + DEVICE_MESSAGES) as usize }>,
     /// Their events, likewise.
     pub events: ArrayVec<Selector, { (DEVICE_IRQS + DEVICE_MESSAGES) as usize }>,
+    /// Its memory, likewise.
+    pub registers: ArrayVec<Selector, { BARS as usize }>,
     /// What the partition is told.
     pub info: DeviceInfo,
 }
@@ -140,6 +142,9 @@ pub struct Link {
     /// How often one of the ends has died.
     pub deaths: u64,
 }
+
+/// Base address registers of a PCI function.
+pub const BARS: u64 = 6;
 
 /// No capability.
 pub const NULL: Selector = Selector(sawmill_abi::object::SELECTOR_NULL);
