@@ -13,8 +13,11 @@ pub const ROOT_REPORT_READY: u64 = 1;
 pub const ROOT_REPORT_STATUS: u64 = 2;
 /// w1, w2 = service name. Reply: w0 = index of that connection in the information page.
 pub const ROOT_LOOKUP_NAME: u64 = 3;
-/// w1 = pages, w2 = GPA. Allocates memory on the caller's quota and maps it there. Reply: w0 = Region selector.
+/// w1 = pages, w2 = GPA. Allocates memory on the caller's quota and maps it there. Reply: w0 = Region selector;
+/// `NO_SLOT` after [`ROOT_ALLOCATIONS_MAX`].
 pub const ROOT_REGION_ALLOCATE: u64 = 4;
+/// Most regions that a partition can allocate in its life: root has to keep them all.
+pub const ROOT_ALLOCATIONS_MAX: u64 = 8;
 /// w1, w2 = service name. Connects the caller with a server that was started again: the selectors and regions of
 /// the information page are good again, the control region keeps its contents. `BUSY` while the server is on its way,
 /// `PEER_DEAD` if it stays dead.

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every row of the hypercall table with wrong selector, kind and right; unknown numbers; bad arguments.
 
+use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::hypercall::{Entry, Hypercall, TABLE};
 use sawmill_abi::object::{
     Kind, RIGHT_ALL, RIGHT_COPY, SELECTOR_COUNT, SELECTOR_NULL, SELECTOR_SELF, SELECTOR_VCPU_BASE,
 };
 use sawmill_abi::status::Status;
 use sawmill_conformance::check::{self, Tally, Verdict, ensure, equal, refused, works};
+use sawmill_conformance::connection;
+use sawmill_proto::root::{ROOT_ALLOCATIONS_MAX, ROOT_REGION_ALLOCATE, ROOT_SERVICE};
 use sawmill_rt::calls::{self, SELF, Selector};
 use sawmill_rt::{hypercall, time};
 
@@ -40,6 +43,8 @@ const TESTS: &[Test] = &[
     ("region-arguments", |_| region()),
     ("event-arguments", |_| event()),
     ("timer-and-vcpu-arguments", |_| vcpu()),
+    ("root-allocations", |_| allocations()),
+    ("vcpu-create-priority", |_| priority()),
 ];
 
 fn unknown() -> Verdict {
@@ -266,4 +271,27 @@ fn vcpu() -> Verdict {
     let running = calls::vcpu_start(Selector(SELECTOR_VCPU_BASE), 0x10_0000, 0, 0, 0);
     refused(running, Status::Busy, "a running vCPU was started")?;
     refused(calls::portal_reply(0, [0; 6]), Status::Stale, "a reply to nobody")
+}
+
+/// Root gives no partition so many regions that its own table is full.
+fn allocations() -> Verdict {
+    let Some(root) = connection::find(ROOT_SERVICE) else { return ensure(false, "there is no connection to root", 0) };
+    let allocate = |number: u64| {
+        let gpa = (3 << 30) + number * PAGE_SIZE;
+        calls::portal_call(Selector(root.portal_selector), [ROOT_REGION_ALLOCATE, 1, gpa, 0, 0, 0])
+    };
+    for number in 0..ROOT_ALLOCATIONS_MAX {
+        check::status(allocate(number), Status::Ok, "one of the regions that root gives")?;
+    }
+    check::status(allocate(ROOT_ALLOCATIONS_MAX), Status::NoSlot, "one more")
+}
+
+/// The suite's own priority is 3; a partition has no memory for an event page yet.
+fn priority() -> Verdict {
+    let (child, _) = works(calls::partition_create(SELF, [0; 16], 8, 0), "partition_create")?;
+    let create = |priority| calls::vcpu_create(child, 0, 0, priority, 0x1000);
+    refused(create(8), Status::BadArgument, "priority 8")?;
+    refused(create(4), Status::NoRight, "a priority above the suite's own")?;
+    refused(create(3), Status::BadAddress, "no event page")?;
+    works(calls::partition_destroy(child), "partition_destroy")
 }

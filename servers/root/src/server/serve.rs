@@ -5,8 +5,8 @@ use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::object::{RIGHT_COPY, RIGHT_PARTITION_INFO, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
 use sawmill_abi::status::Status;
 use sawmill_proto::root::{
-    LIFE_DEAD, LIFE_NEW, LIFE_READY, LIFE_STARTED, ROOT_LOOKUP_NAME, ROOT_NUMBER_OPTION, ROOT_PARTITION,
-    ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
+    LIFE_DEAD, LIFE_NEW, LIFE_READY, LIFE_STARTED, ROOT_ALLOCATIONS_MAX, ROOT_LOOKUP_NAME, ROOT_NUMBER_OPTION,
+    ROOT_PARTITION, ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
 };
 use sawmill_proto::system::Connection;
 use sawmill_root::{inject, names, numbering};
@@ -121,17 +121,24 @@ fn observed(root: &Root, observer: usize, partition: Selector, place: usize) -> 
     }
 }
 
-fn allocate(root: &Root, index: usize, pages: u64, gpa: u64) -> Result<u64, Status> {
+fn allocate(root: &mut Root, index: usize, pages: u64, gpa: u64) -> Result<u64, Status> {
     if pages == 0 || !gpa.is_multiple_of(PAGE_SIZE) {
         return Err(Status::BadArgument);
     }
-    let partition = root.partitions[index].selector;
+    let running = &mut root.partitions[index];
+    if running.allocations == ROOT_ALLOCATIONS_MAX {
+        return Err(Status::NoSlot);
+    }
+    let partition = running.selector;
     let region = calls::region_create(partition, pages, 0)?;
     let rights = RIGHT_REGION_READ | RIGHT_REGION_WRITE;
     let given = calls::region_map(region, partition, gpa, 0, pages, rights)
         .and_then(|()| calls::capability_copy(region, partition, 0, rights | RIGHT_COPY, 0));
     match given {
-        Ok(selector) => Ok(selector.0),
+        Ok(selector) => {
+            running.allocations += 1;
+            Ok(selector.0)
+        }
         Err(status) => {
             // Undo: nothing has happened when an error is returned.
             let _ = calls::capability_destroy(region);

@@ -103,6 +103,8 @@ pub struct Running {
     pub ping_portal: Selector,
     /// What came of that, on each of its CPUs.
     pub watches: [Watch; VCPUS_MAX as usize],
+    /// Regions that it has asked for: each takes a place in root's table.
+    pub allocations: u64,
     /// How it starts.
     pub start: Start,
     /// Its devices.
@@ -162,6 +164,7 @@ impl Running {
             fault_portal: NULL,
             ping_portal: NULL,
             watches: [Watch::default(); VCPUS_MAX as usize],
+            allocations: 0,
             start: Start::default(),
             devices: ArrayVec::new(),
             restarts: 0,
