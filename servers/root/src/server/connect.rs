@@ -24,34 +24,38 @@ pub fn connect(root: &mut Root, index: usize) -> Result<(), Failure> {
     wire(root, index)
 }
 
-/// Gives portal and events to both ends.
+/// Gives portal and events to both ends; takes back what was given if one end cannot take its own.
 ///
 /// # Errors
 /// A text for people, naming the connection and the step.
 pub fn wire(root: &mut Root, index: usize) -> Result<(), Failure> {
+    // An end can fill its table on purpose, again and again: nothing of root's may be used up by that.
+    give_capabilities(root, index).inspect_err(|_| disconnect(root, index))
+}
+
+fn give_capabilities(root: &mut Root, index: usize) -> Result<(), Failure> {
     let connection = root.system.connections[index].clone();
     let service = connection.service;
     let step = |what: &'static str| move |status: Status| failure!("connection {service}: {what}: {status:?}");
     let (client, server) = (usize::from(connection.client), usize::from(connection.server));
 
     let (client_selector, server_selector) = (root.partitions[client].selector, root.partitions[server].selector);
-    let portal = calls::portal_create(server_selector, connection.budget_ns).map_err(step("create portal"))?;
+    let server_vcpu = root.partitions[server].vcpus.first().copied().unwrap_or(NULL);
+    let client_vcpu = root.partitions[client].vcpus.first().copied().unwrap_or(NULL);
+    let link = &mut root.links[index];
+    link.portal = calls::portal_create(server_selector, connection.budget_ns).map_err(step("create portal"))?;
     let slot = numbering::client_portal(index);
-    calls::capability_copy(portal, client_selector, slot, RIGHT_PORTAL_CALL, connection.badge)
+    calls::capability_copy(link.portal, client_selector, slot, RIGHT_PORTAL_CALL, connection.badge)
         .map_err(step("give portal to client"))?;
 
-    let first_vcpu = |partition: usize| root.partitions[partition].vcpus.first().copied().unwrap_or(NULL);
-    let to_server = calls::event_create(first_vcpu(server), numbering::server_event(index)).map_err(step("event"))?;
+    link.to_server = calls::event_create(server_vcpu, numbering::server_event(index)).map_err(step("event"))?;
     let slot = numbering::client_signal(index);
-    calls::capability_copy(to_server, client_selector, slot, RIGHT_EVENT_SIGNAL, 0)
+    calls::capability_copy(link.to_server, client_selector, slot, RIGHT_EVENT_SIGNAL, 0)
         .map_err(step("give event to client"))?;
-    let to_client = calls::event_create(first_vcpu(client), numbering::client_event(index)).map_err(step("event"))?;
+    link.to_client = calls::event_create(client_vcpu, numbering::client_event(index)).map_err(step("event"))?;
     let slot = numbering::server_signal(index);
-    calls::capability_copy(to_client, server_selector, slot, RIGHT_EVENT_SIGNAL, 0)
+    calls::capability_copy(link.to_client, server_selector, slot, RIGHT_EVENT_SIGNAL, 0)
         .map_err(step("give event to server"))?;
-
-    let link = &mut root.links[index];
-    (link.portal, link.to_server, link.to_client) = (portal, to_server, to_client);
     Ok(())
 }
 
@@ -106,6 +110,16 @@ fn disconnect(root: &mut Root, index: usize) {
     drop_capability(&mut link.portal);
     drop_capability(&mut link.to_server);
     drop_capability(&mut link.to_client);
+}
+
+/// Takes back the regions that a partition paid for as a client; their selectors will soon name something else.
+pub fn drop_regions(root: &mut Root, client: usize) {
+    for (link, ends) in root.links.iter_mut().zip(&root.system.connections) {
+        if usize::from(ends.client) == client {
+            drop_capability(&mut link.control);
+            drop_capability(&mut link.pool);
+        }
+    }
 }
 
 /// True if the two ends keep state about each other, so that a new server must not get calls for the old one.

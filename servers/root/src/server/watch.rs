@@ -53,7 +53,10 @@ pub fn stopped(root: &mut Root, index: usize, how: End, text: &str) {
             root.partitions[index].restarts += 1;
             match start_again(root, index) {
                 Ok(()) => println!("partition {name}: started again ({})", restarts + 1),
-                Err(failure) => println!("{failure}; it stays dead"),
+                Err(failure) => {
+                    take_apart(root, index);
+                    println!("{failure}; it stays dead");
+                }
             }
         }
     }
@@ -67,6 +70,7 @@ fn owns_pool(root: &Root, index: usize) -> bool {
 fn take_apart(root: &mut Root, index: usize) {
     devices::take_back(root, index);
     connect::partition_died(root, index);
+    connect::drop_regions(root, index);
     create::destroy(root, index);
 }
 
@@ -80,8 +84,11 @@ fn start_again(root: &mut Root, index: usize) -> Result<(), Failure> {
         let is_concerned = client == index || server == index;
         if is_concerned && root.partitions[other].state != State::Dead {
             connect::share(root, connection)?;
-            if !connect::has_state(root, connection) {
-                connect::wire(root, connection)?;
+            // A client whose table is full has itself to blame; the server is there for the others.
+            if !connect::has_state(root, connection)
+                && let Err(failure) = connect::wire(root, connection)
+            {
+                println!("{failure}");
             }
         }
     }
