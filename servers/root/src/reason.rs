@@ -42,14 +42,12 @@ impl Reason {
     /// Returns what it means for policy.
     pub fn end(&self) -> End {
         const EXIT: u64 = FaultReason::Exit as u64;
-        const HALTED: u64 = FaultReason::HaltForever as u64;
         const POWER_OFF: u64 = ExitKind::PowerOff as u64;
         const HALT: u64 = ExitKind::Halt as u64;
         const RESTART: u64 = ExitKind::Restart as u64;
         match (self.reason, self.qualification) {
             (EXIT, POWER_OFF | HALT) => End::Orderly(self.address),
             (EXIT, RESTART) => End::Restart,
-            (HALTED, _) => End::Failure,
             _ => End::Failure,
         }
     }

@@ -37,6 +37,8 @@ pub fn read() -> Result<Clock, Status> {
         }
         last = again;
     }
+    // Non-maskable interrupts again.
+    port::write_u8(INDEX_PORT, STATUS_A);
     Ok(Clock { ns: real_time::nanoseconds(last), tsc: time::tsc() })
 }
 

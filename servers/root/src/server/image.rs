@@ -29,13 +29,6 @@ impl Target<'_> {
             // A segment of zeros only: the memory is zero already.
             return Ok(());
         }
-        // A segment may be all .bss: its memory is zero already.
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        if bytes.is_empty() {
-            return Ok(());
-        }
         memory::with(self.place, self.region, self.bytes, gpa, bytes.len() as u64, |window, offset| {
             window.write(offset, bytes)
         })
