@@ -30,7 +30,7 @@ pub enum ExitClass {
     Halt = 9,
     /// EPT violation.
     EptViolation = 10,
-    /// Extended state: #NM, XSETBV.
+    /// Extended state (#NM, XSETBV): dealt with where it happens, so none is counted.
     ExtendedState = 11,
     /// Everything else.
     Other = 12,

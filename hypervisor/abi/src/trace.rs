@@ -5,7 +5,7 @@
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TraceKind {
-    /// VM exit; a = exit class, b = RIP.
+    /// VM exit; a = exit class.
     Exit = 1,
     /// `portal_call`; a = badge, b = first word.
     Call = 2,

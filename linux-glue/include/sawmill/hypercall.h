@@ -694,7 +694,7 @@ enum hv_exit_class {
    */
   HV_EXIT_CLASS_EPT_VIOLATION = 10,
   /**
-   * Extended state: #NM, XSETBV.
+   * Extended state (#NM, XSETBV): dealt with where it happens, so none is counted.
    */
   HV_EXIT_CLASS_EXTENDED_STATE = 11,
   /**
@@ -708,7 +708,7 @@ enum hv_exit_class {
  */
 enum hv_trace_kind {
   /**
-   * VM exit; a = exit class, b = RIP.
+   * VM exit; a = exit class.
    */
   HV_TRACE_KIND_EXIT = 1,
   /**

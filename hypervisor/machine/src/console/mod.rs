@@ -44,9 +44,8 @@ fn begin_frame() {
 /// # Locks
 /// Takes the console lock.
 pub fn write_bytes(bytes: &[u8]) {
-    let guard = SERIAL.lock();
+    let _guard = SERIAL.lock();
     write_unlocked(bytes);
-    drop(guard);
 }
 
 /// Returns a byte that arrived on the serial line, if there is one.

@@ -2,7 +2,7 @@
 //! What each CPU has for itself, found by GS base in root mode.
 //!
 //! Key type [`Cpu`]. All fields are written by their own CPU only, with
-//! interrupts off, except `kicks`; atomics make that sharing defined.
+//! interrupts off; atomics let others read them.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
@@ -67,7 +67,7 @@ struct Area {
 
 struct Areas([Area; CPUS_MAX]);
 
-// SAFETY: the cells are stacks and descriptor tables, touched by the processor and, before it runs, by `prepare`.
+// SAFETY: the cells are stacks and descriptor tables, touched by the processor and, before it runs, by `descriptors::load`.
 unsafe impl Sync for Areas {}
 
 // SAFETY: all zeros is a value of all of it: integers, atomic ones, and pointers that `descriptors::load` sets.

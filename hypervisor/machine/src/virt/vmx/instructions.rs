@@ -84,7 +84,7 @@ pub fn read(field: u32) -> u64 {
     value
 }
 
-/// Writes a field that `vcpu::initialize` has written before, which cannot fail.
+/// Writes a field that every processor has, which cannot fail.
 #[inline(always)]
 pub fn write(field: u32, value: u64) {
     // SAFETY: in VMX operation; a field of a guest's VMCS does not concern root mode until the next entry, which
