@@ -138,9 +138,9 @@ impl<P: Platform> State<P> {
         let owned = |state: &Self| -> Option<Position> {
             let vcpu = state.partitions.get(reference)?.vcpus.into_iter().flatten().next();
             vcpu.and_then(|vcpu| state.vcpus.get(vcpu).map(|vcpu| vcpu.origin))
-                .or_else(|| find_origin(&state.devices, |device| device.partition == reference, |device| device.origin))
-                .or_else(|| find_origin(&state.irqs, |irq| irq.payer == reference, |irq| irq.origin))
-                .or_else(|| find_origin(&state.regions, |region| region.payer == reference, |region| region.origin))
+                .or_else(|| state.devices.iter().find(|(_, it)| it.partition == reference).map(|(_, it)| it.origin))
+                .or_else(|| state.irqs.iter().find(|(_, it)| it.payer == reference).map(|(_, it)| it.origin))
+                .or_else(|| state.regions.iter().find(|(_, it)| it.payer == reference).map(|(_, it)| it.origin))
         };
         while let Some(origin) = owned(self) {
             let count = self.remove_tree(origin);
@@ -170,9 +170,7 @@ impl<P: Platform> State<P> {
         }
         removed
     }
-}
 
-impl<P: Platform> State<P> {
     /// Leaves what outlives a partition (the ends that others hold) to its payer.
     fn inherit_tombstones(&mut self, dead: Ref<Partition>, heir: Option<Ref<Partition>>) {
         let Some(heir) = heir else { return };
@@ -187,12 +185,4 @@ impl<P: Platform> State<P> {
         let charged = self.charge(heir, count * OBJECT_COST);
         debug_assert!(charged.is_ok());
     }
-}
-
-fn find_origin<T, const N: usize>(
-    arena: &sawmill_logic::arena::Arena<T, N>,
-    is_wanted: impl Fn(&T) -> bool,
-    origin: impl Fn(&T) -> Position,
-) -> Option<Position> {
-    arena.iter().find(|(_, object)| is_wanted(object)).map(|(_, object)| origin(object))
 }

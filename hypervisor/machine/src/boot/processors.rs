@@ -13,7 +13,7 @@ use crate::{log, time};
 /// Where the trampoline is copied to if that is RAM: below 1 MiB, in memory that is never handed out.
 const TRAMPOLINE: u64 = 0x8000;
 const LOW_RAM_END: u64 = 0xa_0000;
-const STARTUP_TIMEOUT_MS: u64 = 200;
+const STARTUP_TIMEOUT_US: u64 = 200_000;
 
 unsafe extern "C" {
     static trampoline_start: u8;
@@ -85,19 +85,16 @@ fn start_one(apic_id: u32, index: usize, page: u64) -> bool {
     unsafe { ((page + offset) as *mut Data).write_volatile(data) };
     local::send_init(apic_id);
     time::delay_us(10_000);
-    for _ in 0..2 {
+    let is_up = || area::of(index).is_up.load(Ordering::Acquire);
+    for wait_us in [200, STARTUP_TIMEOUT_US] {
         local::send_startup(apic_id, (page >> 12) as u8);
-        time::delay_us(200);
-        if area::of(index).is_up.load(Ordering::Acquire) {
+        let end = time::now() + wait_us * time::tsc_khz() / 1000;
+        while !is_up() && time::now() < end {
+            core::hint::spin_loop();
+        }
+        if is_up() {
             return true;
         }
-    }
-    let end = time::now() + STARTUP_TIMEOUT_MS * time::tsc_khz();
-    while time::now() < end {
-        if area::of(index).is_up.load(Ordering::Acquire) {
-            return true;
-        }
-        core::hint::spin_loop();
     }
     // Should it come late, it must not find the stack in use by another: INIT puts it back to waiting.
     local::send_init(apic_id);

@@ -46,11 +46,8 @@ fn write_all(values: &[(u32, u64)]) -> Result<(), VmxError> {
 }
 
 fn controls(shared: &Shared, identity: &Identity) -> [(u32, u64); 21] {
-    const DEBUG: u64 = 1 << 1;
-    const INVALID_OPCODE: u64 = 1 << 6;
-    const NOT_AVAILABLE: u64 = 1 << 7;
-    const ALIGNMENT_CHECK: u64 = 1 << 17;
-    const MACHINE_CHECK: u64 = 1 << 18;
+    // #DB, #UD, #NM, #AC and #MC: what becomes of them is in `exit::exception`.
+    let exceptions = [1, 6, 7, 17, 18].into_iter().fold(0, |bits, vector| bits | 1 << vector);
     let words = &shared.controls;
     [
         (control::PINBASED_EXEC_CONTROLS, words.pin.into()),
@@ -64,7 +61,7 @@ fn controls(shared: &Shared, identity: &Identity) -> [(u32, u64); 21] {
         (control::IO_BITMAP_A_ADDR_FULL, identity.io_bitmaps[0]),
         (control::IO_BITMAP_B_ADDR_FULL, identity.io_bitmaps[1]),
         (control::MSR_BITMAPS_ADDR_FULL, bitmaps::msr_bitmap()),
-        (control::EXCEPTION_BITMAP, DEBUG | INVALID_OPCODE | NOT_AVAILABLE | ALIGNMENT_CHECK | MACHINE_CHECK),
+        (control::EXCEPTION_BITMAP, exceptions),
         (control::PAGE_FAULT_ERR_CODE_MASK, 0),
         (control::PAGE_FAULT_ERR_CODE_MATCH, 0),
         (control::CR3_TARGET_COUNT, 0),
