@@ -58,8 +58,14 @@ impl Child {
         let rights = RIGHT_REGION_READ | RIGHT_REGION_WRITE | RIGHT_REGION_EXECUTE;
         works(calls::region_map(child.memory, child.partition, 0, 0, PAGES, rights), "child: map memory")?;
         child.look(context, |window| fill(window, program, arguments))?;
-        let vcpu = works(calls::vcpu_create(child.partition, 0, cpu, PRIORITY, EVENT_PAGE), "child: vcpu_create")?;
-        Ok(Child { vcpu, ..child })
+        match works(calls::vcpu_create(child.partition, 0, cpu, PRIORITY, EVENT_PAGE), "child: vcpu_create") {
+            Ok(vcpu) => Ok(Child { vcpu, ..child }),
+            Err(why) => {
+                // There may be no such CPU: what was made until here goes.
+                child.destroy(context)?;
+                Err(why)
+            }
+        }
     }
 
     /// Makes a partition with memory that is not mapped, and without a vCPU.
