@@ -26,5 +26,5 @@ nginx -c /root/nginx.conf -s quit
 wait $server
 check ends test $? = 0
 cat error.log
-echo "$(grep -c 'HTTP/1.. 200' access.log) answers"
+echo "$(grep -c 'HTTP/1.1" 200' access.log) answers"
 end

@@ -214,6 +214,8 @@ impl Ssh {
         ];
         let mut arguments = vec!["-D", "-e", "-f", "/dev/null", "-h", &host_key];
         arguments.extend(options.iter().flat_map(|option| ["-o", option]));
+        // The superuser's sshd wants it; others may not make it, and need it not.
+        let _ = std::fs::create_dir("/run/sshd");
         let server = Server::start("/usr/sbin/sshd", &arguments, &bench.path("sshd.log"))?;
         let user = Tool::new("id").arg("-un").output()?.trim().to_owned();
         Ok(Self { key, public, user, port, guest_port: peer::free_port()?, _server: server })
