@@ -9,16 +9,19 @@ cp /srv/key .ssh/id_ed25519
 cp /srv/key.pub .ssh/authorized_keys
 cp /srv/key host_key
 head -c 300000 /dev/urandom > random
-to_host() { ssh -p "$port" -o StrictHostKeyChecking=no -o LogLevel=ERROR "$user@10.0.2.2" "$@"; }
+# The default key exchange takes a thousand million instructions.
+options='-o StrictHostKeyChecking=no -o LogLevel=ERROR -o KexAlgorithms=curve25519-sha256'
+to_host() { ssh -p "$port" $options "$user@10.0.2.2" "$@"; }
 
 says() { [ "$(to_host echo hello)" = hello ]; }
 status() { to_host exit 7; [ $? = 7 ]; }
 bytes() { to_host cat < random | cmp - random; }
 copies() {
-	scp -q -O -P "$port" -o StrictHostKeyChecking=no random "$user@10.0.2.2:/tmp/sawmill-scp-$port" &&
+	scp -q -O -P "$port" $options random "$user@10.0.2.2:/tmp/sawmill-scp-$port" &&
 		to_host "cat /tmp/sawmill-scp-$port; rm /tmp/sawmill-scp-$port" | cmp - random
 }
-/usr/sbin/sshd -D -e -h /root/host_key -o PidFile=/run/sshd.pid -o UsePAM=no -o StrictModes=no 2> log &
+/usr/sbin/sshd -D -e -h /root/host_key -o PidFile=/run/sshd.pid -o UsePAM=no -o StrictModes=no \
+	-o LoginGraceTime=0 2> log &
 server=$!
 check to-host-command says
 check to-host-status status
