@@ -79,6 +79,7 @@ struct sawmill_file_client {
 	struct work_struct sharing;
 
 	int init_error;			/* the server's answer to INIT */
+	unsigned int blocks_per_page;	/* of the disk; once mounted */
 	bool is_mounted;		/* under the mount mutex */
 };
 
@@ -220,6 +221,12 @@ int sawmill_file_writepages(struct address_space *mapping,
 int sawmill_file_launder_folio(struct folio *folio);
 bool sawmill_file_try_sync(struct inode *inode, loff_t start, loff_t end,
 			   int datasync);
+
+/* space.c: no more in the cache than the disk has room for */
+void sawmill_file_make_room(struct super_block *sb);
+int sawmill_file_check_page(struct inode *inode, const struct page *page);
+ssize_t sawmill_file_write_locked(struct kiocb *kiocb, struct iov_iter *from);
+vm_fault_t sawmill_file_make_writable(struct vm_fault *fault);
 
 static inline bool page_is_in_pool(const struct sawmill_file_client *client,
 				   const struct page *page)

@@ -24,7 +24,7 @@ static struct inode_operations inode_operations, special_operations;
 static struct vm_operations_struct mapping_operations = {
 	.fault		= filemap_fault,
 	.map_pages	= filemap_map_pages,
-	.page_mkwrite	= filemap_page_mkwrite,
+	.page_mkwrite	= sawmill_file_make_writable,
 };
 static struct address_space_operations file_aops;
 static struct super_operations super_operations;
@@ -79,6 +79,43 @@ static int sync_file(struct file *file, loff_t start, loff_t end, int datasync)
 		if (has_died)
 			sawmill_file_make_dirty_again(inode);
 	} while (!error && has_died);
+	return error;
+}
+
+/* As FUSE's own, with an end that the disk's size sets. */
+static ssize_t write_file(struct kiocb *kiocb, struct iov_iter *from)
+{
+	struct file *file = kiocb->ki_filp;
+	struct inode *inode = file_inode(file);
+	ssize_t done;
+
+	if (fuse_is_bad(inode))
+		return -EIO;
+	done = fuse_update_attributes(inode, file, STATX_SIZE | STATX_MODE);
+	if (done)
+		return done;
+	inode_lock(inode);
+	done = sawmill_file_write_locked(kiocb, from);
+	inode_unlock(inode);
+	if (done > 0)
+		done = generic_write_sync(kiocb, done);
+	return done;
+}
+
+static int write_begin(struct file *file, struct address_space *mapping,
+		       loff_t position, unsigned int length,
+		       struct page **page, void **data)
+{
+	int error = fuse_aops->write_begin(file, mapping, position, length,
+					   page, data);
+
+	if (likely(!error)) {
+		error = sawmill_file_check_page(mapping->host, *page);
+		if (unlikely(error)) {
+			unlock_page(*page);
+			put_page(*page);
+		}
+	}
 	return error;
 }
 
@@ -142,6 +179,7 @@ static void copy_file_tables(const struct inode *inode)
 
 	fuse_file = inode->i_fop;
 	file_operations = *fuse_file;
+	file_operations.write_iter = write_file;
 	file_operations.fsync = sync_file;
 	file_operations.flush = NULL;
 	file_operations.release = release_file;
@@ -153,6 +191,7 @@ static void copy_file_tables(const struct inode *inode)
 	file_aops = *fuse_aops;
 	file_aops.read_folio = read_folio;
 	file_aops.readahead = readahead;
+	file_aops.write_begin = write_begin;
 	file_aops.writepage = NULL;
 	file_aops.writepages = sawmill_file_writepages;
 	file_aops.launder_folio = sawmill_file_launder_folio;

@@ -81,6 +81,8 @@ static int fill_super(struct super_block *sb, struct sawmill_file_client *client
 	size_max = READ_ONCE(client->header->size_max);
 	if (size_max && size_max < sb->s_maxbytes)
 		sb->s_maxbytes = size_max;
+	client->blocks_per_page = PAGE_SIZE / clamp_t(u32,
+		READ_ONCE(client->header->block_size), 512, PAGE_SIZE);
 	client->is_mounted = true;
 	sawmill_file_begin_sharing(client, sb);
 	set_super(client, sb);

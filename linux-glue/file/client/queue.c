@@ -33,6 +33,12 @@ static void count_call(u32 opcode)
 
 /* ---- requests ---- */
 
+/* Requests for which ext2 may need a block, that are no WRITEs. */
+#define ALLOCATING \
+	(BIT_ULL(FUSE_MKNOD) | BIT_ULL(FUSE_MKDIR) | BIT_ULL(FUSE_SYMLINK) | \
+	 BIT_ULL(FUSE_LINK) | BIT_ULL(FUSE_RENAME) | BIT_ULL(FUSE_RENAME2) | \
+	 BIT_ULL(FUSE_CREATE) | BIT_ULL(FUSE_TMPFILE) | BIT_ULL(FUSE_SETXATTR))
+
 static void serve(struct sawmill_file_client *client, struct fuse_req *req)
 {
 	struct sawmill_file_message message = {
@@ -75,6 +81,8 @@ ssize_t sawmill_file_simple_request(struct fuse_mount *fm,
 	if (args->is_ext)
 		message.header.total_extlen =
 			args->in_args[args->ext_idx].size / 8;
+	if (args->opcode < 64 && (ALLOCATING & BIT_ULL(args->opcode)))
+		sawmill_file_make_room(fm->sb);
 	count_call(args->opcode);
 	error = sawmill_file_carry(fc->iq.priv, &message);
 	if (!error && args->out_argvar)

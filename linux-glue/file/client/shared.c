@@ -80,7 +80,7 @@ static ssize_t read_file(struct kiocb *kiocb, struct iov_iter *to)
 	return error ?: fuse_file.read_iter(kiocb, to);
 }
 
-/* As generic_file_write_iter(), with the lease. */
+/* With the lease. */
 static ssize_t write_file(struct kiocb *kiocb, struct iov_iter *from)
 {
 	struct inode *inode = file_inode(kiocb->ki_filp);
@@ -91,9 +91,7 @@ static ssize_t write_file(struct kiocb *kiocb, struct iov_iter *from)
 	inode_lock(inode);
 	done = sawmill_file_begin_change(inode);
 	if (!done) {
-		done = generic_write_checks(kiocb, from);
-		if (done > 0)
-			done = __generic_file_write_iter(kiocb, from);
+		done = sawmill_file_write_locked(kiocb, from);
 		sawmill_file_end_change(inode);
 	}
 	inode_unlock(inode);
@@ -143,10 +141,10 @@ static vm_fault_t make_writable(struct vm_fault *fault)
 	vm_fault_t result;
 
 	if (!sawmill_file_is_shared(inode))
-		return filemap_page_mkwrite(fault);
+		return sawmill_file_make_writable(fault);
 	if (sawmill_file_begin_change(inode))
 		return VM_FAULT_SIGBUS;
-	result = filemap_page_mkwrite(fault);
+	result = sawmill_file_make_writable(fault);
 	sawmill_file_end_change(inode);
 	return result;
 }

@@ -82,8 +82,9 @@ static int send_write(struct batch *batch, loff_t offset, unsigned int size)
 	if (batch->sync)
 		clear_bit(SAWMILL_I_UNSTABLE, &fi->state);
 	error = fuse_simple_request(fm, &ap.args);
+	/* An I/O error would have been said. */
 	if (!error && out.size != size)
-		error = -EIO;
+		error = -ENOSPC;
 	if (error ? batch->sync : !batch->sync)
 		set_bit(SAWMILL_I_UNSTABLE, &fi->state);
 	/* The server may have allocated: it says how much there is now. */
@@ -150,9 +151,10 @@ static int add_page(struct page *page, struct writeback_control *control,
 	/* What a mapping wrote beyond the end of file is not data. */
 	if (offset + PAGE_SIZE > size)
 		zero_user_segment(page, offset_in_page(size), PAGE_SIZE);
+	/* First: space.c counts what is dirty or under write-back. */
+	set_page_writeback(page);
 	if (batch->count && !belongs_to_batch(batch, page, limit))
 		error = flush_batch(batch);
-	set_page_writeback(page);
 	unlock_page(page);
 	batch->pages[batch->count] = page;
 	batch->descs[batch->count].offset = 0;

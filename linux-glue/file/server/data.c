@@ -274,11 +274,12 @@ static ssize_t write_locked(struct request *request, struct file *file,
 			    const struct fuse_write_in *in)
 {
 	struct inode *inode = file_inode(file);
-	ssize_t done;
+	ssize_t done = -ENOSPC;
 
 	if (can_write_direct(request, inode, in->offset, in->size))
 		done = write_direct(request, file, in->offset, in->size);
-	else
+	/* Of a write that finds no room, what goes in goes in. */
+	if (done == -ENOSPC)
 		done = write_cached(request, file, in->offset, in->size);
 	if (done <= 0)
 		return done;

@@ -266,6 +266,23 @@ void lease_raise(const struct server_client *client, const struct inode *inode)
 	spin_unlock(&lease_lock);
 }
 
+/* Equal parts of @blocks for all. */
+void lease_share_out(u32 blocks,
+		     void (*tell)(struct server_client *client, void *part))
+{
+	struct server_client *client;
+	unsigned int count = 0;
+
+	spin_lock(&lease_lock);
+	list_for_each_entry(client, &clients, among)
+		count += client->is_joined;
+	blocks /= max(count, 1U);
+	list_for_each_entry(client, &clients, among)
+		if (client->is_joined)
+			tell(client, &blocks);
+	spin_unlock(&lease_lock);
+}
+
 /* ---- versions of file data ---- */
 
 static u32 version_of(const struct inode *inode)

@@ -168,6 +168,14 @@ static inline void lease_changed(const struct server_client *client,
 		lease_raise(client, inode);
 }
 
+void lease_share_out(u32 blocks,
+		     void (*tell)(struct server_client *client, void *part));
+
+/* space.c */
+void space_begin(struct server_client *client);
+void space_publish(struct server_client *client);
+const struct cred *space_restrict(const struct request *request);
+
 /* lock.c */
 void locks_end(struct node *node);
 

@@ -173,6 +173,7 @@ static int operate_init(struct request *request)
 	out->max_pages = SAWMILL_FILE_PAGES_MAX;
 	out->time_gran = disk_mount()->mnt_sb->s_time_gran;
 	WRITE_ONCE(client->header->size_max, disk_mount()->mnt_sb->s_maxbytes);
+	space_begin(client);
 	return 0;
 }
 
@@ -273,6 +274,7 @@ static int check_node(const struct node *node, enum node_need need)
 static int run(struct request *request)
 {
 	u32 opcode = request->header.opcode;
+	const struct cred *unrestricted = NULL;
 	enum node_need need;
 	struct node *node;
 	int error;
@@ -293,7 +295,11 @@ static int run(struct request *request)
 		error = lease_admit(request, node->id,
 				    operations[opcode].access);
 	if (!error) {
+		if (request->header.uid)
+			unrestricted = space_restrict(request);
 		error = operations[opcode].run(request);
+		if (unlikely(unrestricted))
+			revert_creds(unrestricted);
 		if (unlikely(request->lease))
 			lease_end_write(request);
 	}
@@ -432,11 +438,12 @@ static void answer(struct sawmill_call *call, const u64 words[])
 static void finish(struct handling *handling, int error)
 {
 	struct request *request = &handling->request;
+	struct server_client *client = request->client;
 	struct sawmill_call *call = handling->call;
 	u64 words[SAWMILL_CALL_WORDS] = { (u32)error };
 
 	if (!error) {
-		memcpy(request->client->slots[(u32)call->in[0]].out,
+		memcpy(client->slots[(u32)call->in[0]].out,
 		       request->out, request->out_size);
 		words[1] = request->out_size;
 		words[2] = request->data_size;
@@ -445,6 +452,7 @@ static void finish(struct handling *handling, int error)
 		kfree(request->bvecs);
 	kfree(request->kvecs);
 	put_handling(handling);
+	space_publish(client);
 	answer(call, words);
 }
 

@@ -29,7 +29,7 @@
 
 #include <linux/types.h>
 
-#define SAWMILL_FILE_VERSION		2
+#define SAWMILL_FILE_VERSION		3
 #define SAWMILL_FILE_SLOTS		64
 #define SAWMILL_FILE_SLOT_SIZE		8192
 #define SAWMILL_FILE_INLINE		2048	/* bytes each way */
@@ -146,7 +146,11 @@ struct sawmill_file_header {
 	__u32 take_count;	/* another client has taken a lease. */
 	__u32 _pad3;
 	__u64 size_max;		/* of a file; before INIT is answered */
-	__u8 _pad4[40];
+	/* What write(2) may promise: before each answer that changes it. */
+	__u32 free_blocks;
+	__u32 reserved_blocks;	/* of these, for root */
+	__u32 block_size;	/* before INIT is answered */
+	__u8 _pad4[28];
 	/* Node ids whose leases are wanted back; the client takes them by xchg. */
 	__u64 recalls[SAWMILL_FILE_RECALLS];
 	__u32 changes[SAWMILL_FILE_CHANGES];

@@ -5,7 +5,7 @@
 //! compares. Both ends are Linux today; this is for a server or a fuzzer in Rust.
 
 /// Revision of the layout; the client writes it into the header.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Requests that can be in flight on one connection.
 pub const SLOTS: usize = 64;
 /// Bytes of a slot.
@@ -109,7 +109,13 @@ pub struct Header {
     _pad3: u32,
     /// Largest size of a file; before INIT is answered.
     pub size_max: u64,
-    _pad4: [u8; 40],
+    /// Blocks that the file system has free, as far as this client may promise them.
+    pub free_blocks: u32,
+    /// Of these, for root.
+    pub reserved_blocks: u32,
+    /// Bytes of a block; before INIT is answered.
+    pub block_size: u32,
+    _pad4: [u8; 28],
     /// Node ids whose leases are wanted back.
     pub recalls: [u64; RECALLS],
     /// Raised when another client has changed something.
@@ -217,7 +223,7 @@ mod tests {
         assert_eq!(offset_of!(Header, recalls), 320 + 16 * RING);
         assert!(size_of::<Header>() <= PAGE);
         /* The C side's paddings add up to the same. */
-        for pad in ["_pad0[60]", "_pad1[60]", "_pad2[124]", "_pad4[40]"] {
+        for pad in ["_pad0[60]", "_pad1[60]", "_pad2[124]", "_pad4[28]"] {
             assert!(HEADER.contains(pad), "{pad}");
         }
     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Serves: answers that could be true, others that could not, late ones, double ones, and such to nobody.
 
+use core::mem::offset_of;
+
 use fastrand::Rng;
 use sawmill_abi::fault::ExitKind;
 use sawmill_abi::status::{REPLY_NONE, Status};
 use sawmill_conformance::connection;
-use sawmill_proto::file::{INLINE, PAGE, RING, SEGMENT_CONTROL, SLOT_SIZE, SLOTS, SLOTS_OFFSET};
+use sawmill_proto::file::{Header, INLINE, PAGE, RING, SEGMENT_CONTROL, SLOT_SIZE, SLOTS, SLOTS_OFFSET};
 use sawmill_rt::calls::{self, Selector};
 use sawmill_rt::event::Events;
 use sawmill_rt::memory::Area;
@@ -108,6 +110,12 @@ impl Server {
                 for (at, number) in [(0, 7), (4, 37), (8, 0x2_0000), (12, flags), (20, 0x10_0000), (24, 1)] {
                     self.put(out + at, number);
                 }
+                // A full disk and an endless one, in turns.
+                self.put(
+                    offset_of!(Header, free_blocks) as u64,
+                    if self.served.is_multiple_of(2) { 0 } else { u32::MAX },
+                );
+                self.put(offset_of!(Header, block_size) as u64, PAGE as u32);
             }
             GETATTR | SETATTR => self.attributes(out + 16, base),
             _ => {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The same program does the same to files here and on stock Linux's ext2, and prints the same.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
 use super::Case;
@@ -8,30 +10,46 @@ use super::support::Bench;
 use crate::command::Tool;
 use crate::{paths, rootfs};
 
-/// The program, compiled on the host.
-const PROGRAM: &str = "scripts/xtask/src/test/alike/alike.c";
+/// The programs, compiled on the host.
+const PROGRAMS: &str = "scripts/xtask/src/test/alike";
 
 /// The tests.
-pub const CASES: &[Case] = &[Case { name: "files-like-stock", limit_s: 400, run: like_stock }];
+pub const CASES: &[Case] = &[
+    Case { name: "files-like-stock", limit_s: 400, run: like_stock },
+    Case { name: "files-full-like-stock", limit_s: 500, run: full_like_stock },
+];
 
+/// Operations of all kinds.
 fn like_stock(bench: &Bench) -> Result<()> {
-    let (image, program) = (bench.path("disk.ext2"), bench.path("alike"));
+    alike(bench, "alike", &["--snapshot"])?;
+    Ok(())
+}
+
+/// A full disk says so in write(2), and keeps what it has taken.
+fn full_like_stock(bench: &Bench) -> Result<()> {
+    let image = alike(bench, "full", &[])?;
+    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run()
+}
+
+/// Runs a program of [`PROGRAMS`] on stock Linux and here, and returns the image.
+fn alike(bench: &Bench, name: &str, options: &[&str]) -> Result<PathBuf> {
+    let (image, program) = (bench.path("disk.ext2"), bench.path(name));
     let flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-result", "-Werror", "-static", "-s", "-o"];
-    Tool::new("gcc").args(flags).arg(&program).arg(paths::repository().join(PROGRAM)).run()?;
+    Tool::new("gcc").args(flags).arg(&program).arg(source(name)).run()?;
     Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
     Tool::new("chmod").arg("u+w").arg(&image).run()?;
-    let write = format!("write {} /bin/alike", program.display());
-    for request in [write.as_str(), "sif /bin/alike mode 0100755"] {
-        Tool::new("/sbin/debugfs").args(["-w", "-R", request]).arg(&image).run()?;
+    let command = format!("/bin/{name}");
+    for request in [format!("write {} {command}", program.display()), format!("sif {command} mode 0100755")] {
+        Tool::new("/sbin/debugfs").args(["-w", "-R", &request]).arg(&image).run()?;
     }
-    let image = image.display().to_string();
+    let disk = image.display().to_string();
     let run = |more: &[&str]| {
-        let options: Vec<&str> = ["--snapshot", "--disk", &image].iter().chain(more).copied().collect();
-        bench.boot(&options, &["/bin/alike", "/root/alike"], &[])
+        let options: Vec<&str> = ["--disk", &disk].iter().chain(more).copied().collect();
+        bench.boot(&options, &[&command, "/root/alike"], &[])
     };
-    let stock = run(&["--stock"])?;
+    let stock = run(&["--stock", "--snapshot"])?;
     stock.expect_status(0)?;
-    let own = run(&[])?;
+    let own = run(options)?;
     own.expect_status(0)?;
     let pairs = stock.output.lines().zip(own.output.lines());
     let differences: Vec<String> =
@@ -40,5 +58,9 @@ fn like_stock(bench: &Bench) -> Result<()> {
         bail!("{}", differences.join("\n"));
     }
     own.expect_output(&stock.output)?;
-    Ok(())
+    Ok(image)
+}
+
+fn source(name: &str) -> PathBuf {
+    paths::repository().join(PROGRAMS).join(name).with_extension("c")
 }
