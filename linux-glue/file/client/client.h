@@ -116,6 +116,7 @@ void sawmill_file_begin_sharing(struct sawmill_file_client *client,
 				struct super_block *sb);
 void sawmill_file_look_at_header(struct sawmill_file_client *client);
 void sawmill_file_lose_lease(struct inode *inode);
+bool sawmill_file_has_lease(struct inode *inode);
 void sawmill_file_free_lease(struct inode *inode);
 u32 sawmill_file_counter(struct inode *inode);
 bool sawmill_file_is_fresh(struct inode *inode);
@@ -148,6 +149,12 @@ void sawmill_file_share_entries(struct dentry_operations *operations);
 void sawmill_file_share_mappings(struct vm_operations_struct *operations);
 void sawmill_file_share_names(struct inode_operations *operations);
 void sawmill_file_share_listings(struct file_operations *operations);
+
+/* times.c: times of access, and the writing back of all times */
+void sawmill_file_keep_times(struct inode_operations *operations);
+void sawmill_file_forget_atime(struct inode *inode);
+int sawmill_file_write_inode(struct inode *inode,
+			     struct writeback_control *control);
 
 /* recovery.c: carries on with the server's successor. */
 struct super_block *sawmill_file_hold_super(struct sawmill_file_client *client);
@@ -182,7 +189,7 @@ void sawmill_file_take_forget(struct sawmill_file_client *client,
 void sawmill_file_drop_forgets(struct sawmill_file_client *client,
 			       struct fuse_iqueue *fiq);
 
-/* Bits of fuse_inode::state, beyond FUSE's own. */
+/* Bits of fuse_inode::state, beyond FUSE's own; the upper half is times.c's. */
 #define SAWMILL_I_NO_CAPABILITY	30	/* no security.capability */
 #define SAWMILL_I_UNSTABLE	31	/* changed there, not yet FSYNCed */
 
@@ -224,7 +231,7 @@ bool sawmill_file_try_sync(struct inode *inode, loff_t start, loff_t end,
 
 /* space.c: no more in the cache than the disk has room for */
 void sawmill_file_make_room(struct super_block *sb);
-int sawmill_file_check_page(struct inode *inode, const struct page *page);
+int sawmill_file_check_page(struct inode *inode, struct page *page);
 ssize_t sawmill_file_write_locked(struct kiocb *kiocb, struct iov_iter *from);
 vm_fault_t sawmill_file_make_writable(struct vm_fault *fault);
 

@@ -28,7 +28,7 @@ static const struct file_operations *fuse_file;
 static const struct inode_operations *fuse_link;
 static const struct dentry_operations *fuse_entry;
 
-/* The server keeps no access times: they are as valid as the rest. */
+/* Access times are kept here (times.c): no reason to ask for them. */
 void sawmill_file_keep_atime(struct inode *inode)
 {
 	struct fuse_inode *fi = get_fuse_inode(inode);
@@ -307,6 +307,7 @@ void sawmill_file_copy_directory_tables(const struct inode *inode)
 {
 	fuse = inode->i_op;
 	operations = *fuse;
+	sawmill_file_keep_times(&operations);
 	operations.lookup = look_up;
 	operations.atomic_open = atomic_open;
 	operations.create = create;
@@ -330,6 +331,7 @@ void sawmill_file_copy_link_tables(const struct inode *inode)
 {
 	fuse_link = inode->i_op;
 	link_operations = *fuse_link;
+	sawmill_file_keep_times(&link_operations);
 	link_operations.get_link = get_link;
 	link_operations.listxattr = sawmill_file_list_xattrs;
 }

@@ -148,6 +148,8 @@ static int set_attributes(struct user_namespace *ns, struct dentry *dentry,
 	}
 	if (!sawmill_file_try_setattr(dentry, attr, &error))
 		error = fuse_inode->setattr(ns, dentry, attr);
+	if (!error && (attr->ia_valid & ATTR_ATIME))
+		sawmill_file_forget_atime(inode);
 	if (is_shared)
 		sawmill_file_end_change(inode);
 	return error;
@@ -173,6 +175,7 @@ static void copy_file_tables(const struct inode *inode)
 {
 	fuse_inode = inode->i_op;
 	inode_operations = *fuse_inode;
+	sawmill_file_keep_times(&inode_operations);
 	inode_operations.setattr = set_attributes;
 	inode_operations.fileattr_set = sawmill_file_set_flags;
 	inode_operations.listxattr = sawmill_file_list_xattrs;
@@ -203,6 +206,7 @@ static void copy_file_tables(const struct inode *inode)
 static void copy_special_tables(const struct inode *inode)
 {
 	special_operations = *inode->i_op;
+	sawmill_file_keep_times(&special_operations);
 	special_operations.listxattr = sawmill_file_list_xattrs;
 	if (is_sharing)
 		sawmill_file_share_inodes(&special_operations);
@@ -249,6 +253,8 @@ static void need_tables(bool *has_tables, const struct inode *inode,
 
 void sawmill_file_init_inode(struct inode *inode, const struct fuse_attr *attr)
 {
+	/* The rules of the mount apply: see times.c. */
+	inode->i_flags &= ~S_NOATIME;
 	sawmill_file_take_flags(inode, attr);
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
@@ -384,6 +390,7 @@ void sawmill_file_init_super(struct super_block *sb)
 		super_operations = *sb->s_op;
 		super_operations.drop_inode = generic_drop_inode;
 		super_operations.evict_inode = evict_inode;
+		super_operations.write_inode = sawmill_file_write_inode;
 		super_operations.sync_fs = sync_super;
 		entry_operations = sawmill_file_dentry_operations(sb->s_d_op);
 		xattr_handlers[3] = fuse_xattr_handlers[0];

@@ -251,6 +251,14 @@ static bool try_begin(struct lease *lease)
 	return may_change;
 }
 
+/* May what is cached of times and size be the newest there is? */
+bool sawmill_file_has_lease(struct inode *inode)
+{
+	struct lease *lease = READ_ONCE(inode->i_private);
+
+	return !sawmill_file_is_shared(inode) || (lease && holds(lease));
+}
+
 /* Under lease->mutex; counts the caller as a changer. */
 static int take(struct lease *lease)
 {

@@ -79,7 +79,7 @@ void sawmill_file_make_room(struct super_block *sb)
 /* ---- write(2) ---- */
 
 /* What is dirty has its room already; a full disk may have room for the rest. */
-int sawmill_file_check_page(struct inode *inode, const struct page *page)
+int sawmill_file_check_page(struct inode *inode, struct page *page)
 {
 	if (PageDirty(page) || likely(has_room(inode->i_sb, 1)))
 		return 0;

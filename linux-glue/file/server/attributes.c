@@ -90,6 +90,9 @@ static struct timespec64 take_time(u64 seconds, u32 nanoseconds)
 /* Writes back what the client's cache knows better; no notify_change(). */
 static void set_times(struct inode *inode, const struct fuse_setattr_in *in)
 {
+	if (in->valid & FATTR_ATIME)
+		inode->i_atime = timestamp_truncate(
+			take_time(in->atime, in->atimensec), inode);
 	if (in->valid & FATTR_MTIME)
 		inode->i_mtime = timestamp_truncate(
 			take_time(in->mtime, in->mtimensec), inode);
@@ -137,11 +140,13 @@ static void to_iattr(const struct fuse_setattr_in *in,
 		attr->ia_valid |= ATTR_CTIME;
 }
 
-/* Only regular files' times of change come from the client. */
+/* Of change: only regular files', from the client. */
 static bool is_only_times(const struct fuse_setattr_in *in)
 {
 	u32 valid = in->valid & ~(FATTR_FH | FATTR_LOCKOWNER);
 
+	if (valid & SAWMILL_FILE_SETATTR_TIMES)
+		return true;
 	return (valid & FATTR_CTIME) && !(valid & ~(FATTR_MTIME | FATTR_CTIME));
 }
 

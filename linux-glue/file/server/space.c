@@ -56,7 +56,7 @@ void space_publish(struct server_client *client)
 
 void space_begin(struct server_client *client)
 {
-	const struct super_block *sb = disk_mount()->mnt_sb;
+	struct super_block *sb = disk_mount()->mnt_sb;
 
 	WRITE_ONCE(client->header->reserved_blocks,
 		   le32_to_cpu(EXT2_SB(sb)->s_es->s_r_blocks_count));

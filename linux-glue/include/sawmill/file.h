@@ -65,6 +65,12 @@
 #define SAWMILL_FILE_LIST_PAGES		0x80000000u
 
 /*
+ * In valid of SETATTR: times that the client has kept for the server. Nothing
+ * else changes, no time of change either.
+ */
+#define SAWMILL_FILE_SETATTR_TIMES	0x80000000u
+
+/*
  * Several clients of one file system (linux-glue/file/server/lease.c).
  *
  * The header's words tell a client what others have changed, without a call:

@@ -46,6 +46,8 @@ pub const WRITE_FSYNC: u32 = 0x8000_0000;
 pub const WRITE_DATASYNC: u32 = 0x4000_0000;
 /// In `read_flags` of READDIR: no entry crosses a page of the answer.
 pub const LIST_PAGES: u32 = 0x8000_0000;
+/// In `valid` of SETATTR: times that the client has kept, and no change of the inode.
+pub const SETATTR_TIMES: u32 = 0x8000_0000;
 /// In a segment's page: of the control area, not of the pool.
 pub const SEGMENT_CONTROL: u32 = 0x8000_0000;
 
@@ -204,6 +206,7 @@ mod tests {
         assert_eq!(define("INIT_RESUME"), std::format!("{INIT_RESUME:#x}u"));
         assert_eq!(define("WRITE_FSYNC"), std::format!("{WRITE_FSYNC:#x}u"));
         assert_eq!(define("WRITE_DATASYNC"), std::format!("{WRITE_DATASYNC:#x}u"));
+        assert_eq!(define("SETATTR_TIMES"), std::format!("{SETATTR_TIMES:#x}u"));
         assert_eq!(define("LIST_PAGES"), std::format!("{LIST_PAGES:#x}u"));
         assert_eq!(define("SLOTS_OFFSET"), "SAWMILL_FILE_PAGE");
         assert_eq!(define("CONTROL_MIN"), "(SAWMILL_FILE_BOUNCE_OFFSET + 32 * SAWMILL_FILE_PAGE)");

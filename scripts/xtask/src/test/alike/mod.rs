@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The same program does the same to files here and on stock Linux's ext2, and prints the same.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -17,30 +17,44 @@ const PROGRAMS: &str = "scripts/xtask/src/test/alike";
 pub const CASES: &[Case] = &[
     Case { name: "files-like-stock", limit_s: 400, run: like_stock },
     Case { name: "files-full-like-stock", limit_s: 500, run: full_like_stock },
+    Case { name: "files-times-like-stock", limit_s: 400, run: times_like_stock },
 ];
 
 /// Operations of all kinds.
 fn like_stock(bench: &Bench) -> Result<()> {
-    alike(bench, "alike", &["--snapshot"])?;
-    Ok(())
+    alike(bench, "alike", &image(bench)?, &["--snapshot"])
 }
 
 /// A full disk says so in write(2), and keeps what it has taken.
 fn full_like_stock(bench: &Bench) -> Result<()> {
-    let image = alike(bench, "full", &[])?;
+    let image = image(bench)?;
+    // It is filled seven times.
+    Tool::new("/sbin/resize2fs").arg(&image).arg("12M").run()?;
+    alike(bench, "full", &image, &[])?;
     Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run()
 }
 
-/// Runs a program of [`PROGRAMS`] on stock Linux and here, and returns the image.
-fn alike(bench: &Bench, name: &str, options: &[&str]) -> Result<PathBuf> {
-    let (image, program) = (bench.path("disk.ext2"), bench.path(name));
-    let flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-result", "-Werror", "-static", "-s", "-o"];
-    Tool::new("gcc").args(flags).arg(&program).arg(source(name)).run()?;
+/// Times of access, by the rules of the mount.
+fn times_like_stock(bench: &Bench) -> Result<()> {
+    alike(bench, "times", &image(bench)?, &["--snapshot"])
+}
+
+fn image(bench: &Bench) -> Result<PathBuf> {
+    let image = bench.path("disk.ext2");
     Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
     Tool::new("chmod").arg("u+w").arg(&image).run()?;
+    Ok(image)
+}
+
+/// Runs a program of [`PROGRAMS`] on stock Linux, which leaves the image as it is, and here with `options`.
+fn alike(bench: &Bench, name: &str, image: &Path, options: &[&str]) -> Result<()> {
+    let program = bench.path(name);
+    let source = paths::repository().join(PROGRAMS).join(name).with_extension("c");
+    let flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-result", "-Werror", "-static", "-s", "-o"];
+    Tool::new("gcc").args(flags).arg(&program).arg(source).run()?;
     let command = format!("/bin/{name}");
     for request in [format!("write {} {command}", program.display()), format!("sif {command} mode 0100755")] {
-        Tool::new("/sbin/debugfs").args(["-w", "-R", &request]).arg(&image).run()?;
+        Tool::new("/sbin/debugfs").args(["-w", "-R", &request]).arg(image).run()?;
     }
     let disk = image.display().to_string();
     let run = |more: &[&str]| {
@@ -58,9 +72,5 @@ fn alike(bench: &Bench, name: &str, options: &[&str]) -> Result<PathBuf> {
         bail!("{}", differences.join("\n"));
     }
     own.expect_output(&stock.output)?;
-    Ok(image)
-}
-
-fn source(name: &str) -> PathBuf {
-    paths::repository().join(PROGRAMS).join(name).with_extension("c")
+    Ok(())
 }
