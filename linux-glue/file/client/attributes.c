@@ -57,23 +57,15 @@ static void fill(const struct iattr *attr, struct fuse_setattr_in *in)
 
 static int send(struct inode *inode, const struct iattr *attr)
 {
-	struct fuse_mount *fm = get_fuse_mount(inode);
 	struct fuse_inode *fi = get_fuse_inode(inode);
 	struct fuse_setattr_in in = {};
 	struct fuse_attr_out out = {};
-	FUSE_ARGS(args);
 	int error;
 
 	fill(attr, &in);
-	args.opcode = FUSE_SETATTR;
-	args.nodeid = get_node_id(inode);
-	args.in_numargs = 1;
-	args.in_args[0].size = sizeof(in);
-	args.in_args[0].value = &in;
-	args.out_numargs = 1;
-	args.out_args[0].size = sizeof(out);
-	args.out_args[0].value = &out;
-	error = fuse_simple_request(fm, &args);
+	error = sawmill_file_ask(get_fuse_mount(inode), get_node_id(inode),
+				 FUSE_SETATTR, &in, sizeof(in),
+				 &out, sizeof(out));
 	if (error)
 		return error;
 	if (fuse_invalid_attr(&out.attr) ||

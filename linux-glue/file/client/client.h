@@ -179,6 +179,9 @@ struct sawmill_file_client *
 sawmill_file_client_create(struct sawmill_connection *connection);
 ssize_t sawmill_file_simple_request(struct fuse_mount *fm,
 				    struct fuse_args *args);
+/* A request on a node: @in_size bytes there, @out_size (or none) back. */
+int sawmill_file_ask(struct fuse_mount *fm, u64 id, u32 opcode, const void *in,
+		     unsigned int in_size, void *out, unsigned int out_size);
 /* Serves background requests queued so far; process context, no locks. */
 void sawmill_file_drain(struct sawmill_file_client *client);
 void sawmill_file_send_forgets(struct sawmill_file_client *client,

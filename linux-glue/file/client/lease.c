@@ -74,21 +74,9 @@ static int send_lease(struct fuse_mount *fm, u64 id, u32 want,
 		      struct fuse_attr_out *out)
 {
 	struct sawmill_file_lease_in in = { .want = want };
-	FUSE_ARGS(args);
 
-	args.opcode = SAWMILL_FILE_LEASE;
-	args.nodeid = id;
-	args.force = true;
-	args.nocreds = true;
-	args.in_numargs = 1;
-	args.in_args[0].size = sizeof(in);
-	args.in_args[0].value = &in;
-	if (out) {
-		args.out_numargs = 1;
-		args.out_args[0].size = sizeof(*out);
-		args.out_args[0].value = out;
-	}
-	return fuse_simple_request(fm, &args);
+	return sawmill_file_ask(fm, id, SAWMILL_FILE_LEASE, &in, sizeof(in),
+				out, out ? sizeof(*out) : 0);
 }
 
 static void give_work(struct work_struct *work);

@@ -29,19 +29,12 @@ static int tell(struct inode *inode, const struct file_lock *lock,
 		.lk.type = type,
 		.lk_flags = lock->fl_flags & FL_FLOCK ? FUSE_LK_FLOCK : 0,
 	};
-	FUSE_ARGS(args);
 
 	/* The owner of an flock(2) lock is the open file. */
 	if (lock->fl_flags & FL_FLOCK)
 		in.owner = fuse_lock_owner_id(fm->fc, lock->fl_file);
-	args.opcode = FUSE_SETLK;
-	args.nodeid = get_node_id(inode);
-	args.force = true;
-	args.nocreds = true;
-	args.in_numargs = 1;
-	args.in_args[0].size = sizeof(in);
-	args.in_args[0].value = &in;
-	return fuse_simple_request(fm, &args);
+	return sawmill_file_ask(fm, get_node_id(inode), FUSE_SETLK,
+				&in, sizeof(in), NULL, 0);
 }
 
 /* Asks until it is granted, if @may_wait. */
@@ -117,7 +110,6 @@ static int test(struct file *file, struct file_lock *lock)
 	};
 	struct fuse_lk_out out = {};
 	struct file_lock local = *lock;
-	FUSE_ARGS(args);
 	int error;
 
 	posix_test_lock(file, &local);
@@ -125,15 +117,8 @@ static int test(struct file *file, struct file_lock *lock)
 		*lock = local;
 		return 0;
 	}
-	args.opcode = FUSE_GETLK;
-	args.nodeid = get_node_id(inode);
-	args.in_numargs = 1;
-	args.in_args[0].size = sizeof(in);
-	args.in_args[0].value = &in;
-	args.out_numargs = 1;
-	args.out_args[0].size = sizeof(out);
-	args.out_args[0].value = &out;
-	error = fuse_simple_request(fm, &args);
+	error = sawmill_file_ask(fm, get_node_id(inode), FUSE_GETLK,
+				 &in, sizeof(in), &out, sizeof(out));
 	if (error)
 		return error;
 	lock->fl_type = out.lk.type;

@@ -90,6 +90,26 @@ ssize_t sawmill_file_simple_request(struct fuse_mount *fm,
 	return error;
 }
 
+int sawmill_file_ask(struct fuse_mount *fm, u64 id, u32 opcode, const void *in,
+		     unsigned int in_size, void *out, unsigned int out_size)
+{
+	FUSE_ARGS(args);
+
+	args.opcode = opcode;
+	args.nodeid = id;
+	args.force = true;
+	args.nocreds = true;
+	args.in_numargs = 1;
+	args.in_args[0].size = in_size;
+	args.in_args[0].value = in;
+	if (out_size) {
+		args.out_numargs = 1;
+		args.out_args[0].size = out_size;
+		args.out_args[0].value = out;
+	}
+	return fuse_simple_request(fm, &args);
+}
+
 void sawmill_file_drain(struct sawmill_file_client *client)
 {
 	struct fuse_req *req;

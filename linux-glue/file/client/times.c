@@ -91,7 +91,6 @@ int sawmill_file_write_inode(struct inode *inode,
 		    ATIME_SHIFT;
 	struct fuse_setattr_in in = { .valid = SAWMILL_FILE_SETATTR_TIMES };
 	struct fuse_attr_out out;
-	FUSE_ARGS(args);
 	int error;
 
 	if (atime) {
@@ -108,16 +107,9 @@ int sawmill_file_write_inode(struct inode *inode,
 	}
 	if (in.valid == SAWMILL_FILE_SETATTR_TIMES)
 		return 0;
-	args.opcode = FUSE_SETATTR;
-	args.nodeid = get_node_id(inode);
-	args.nocreds = true;
-	args.in_numargs = 1;
-	args.in_args[0].size = sizeof(in);
-	args.in_args[0].value = &in;
-	args.out_numargs = 1;
-	args.out_args[0].size = sizeof(out);
-	args.out_args[0].value = &out;
-	error = fuse_simple_request(get_fuse_mount(inode), &args);
+	error = sawmill_file_ask(get_fuse_mount(inode), get_node_id(inode),
+				 FUSE_SETATTR, &in, sizeof(in),
+				 &out, sizeof(out));
 	if (error && atime && !kept_atime(inode))
 		keep_atime(inode, atime);
 	/* Reading is allowed on a disk that cannot be written. */

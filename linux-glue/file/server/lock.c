@@ -19,29 +19,39 @@
 /* On one file: each takes memory of this kernel. */
 #define LOCKS_MAX	1024
 
-static bool fill(const struct fuse_lk_in *in, struct file *file, void *owner,
-		 struct file_lock *lock)
+/* Nobody can guess what stands for another client's owner. */
+static void *owner_of(struct server_client *client, u64 id)
 {
-	bool is_flock = in->lk_flags & FUSE_LK_FLOCK;
+	return (void *)(unsigned long)siphash_1u64(id, &client->owner_key);
+}
 
+/* The lock that a request is about; 0 or -errno. */
+static int take_lock(struct request *request, struct file_lock *lock)
+{
+	const struct fuse_lk_in *in = take_arg(request, sizeof(*in));
+	struct file *file;
+	bool is_flock;
+
+	if (!in)
+		return -EINVAL;
+	file = node_file(request->node);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	is_flock = in->lk_flags & FUSE_LK_FLOCK;
 	locks_init_lock(lock);
 	lock->fl_type = in->lk.type;
 	lock->fl_flags = FL_POSIX;
-	lock->fl_owner = owner;
+	lock->fl_owner = owner_of(request->client, in->owner);
 	lock->fl_file = file;
 	lock->fl_pid = in->lk.pid;
 	lock->fl_start = is_flock ? FLOCK_BYTE : in->lk.start;
 	lock->fl_end = is_flock ? FLOCK_BYTE :
 		       min_t(u64, in->lk.end, FLOCK_BYTE - 1);
-	return lock->fl_start >= 0 && lock->fl_end >= lock->fl_start &&
-	       (in->lk.type == F_RDLCK || in->lk.type == F_WRLCK ||
-		in->lk.type == F_UNLCK);
-}
-
-/* Nobody can guess what stands for another client's owner. */
-static void *owner_of(struct server_client *client, u64 id)
-{
-	return (void *)(unsigned long)siphash_1u64(id, &client->owner_key);
+	if (lock->fl_start < 0 || lock->fl_end < lock->fl_start ||
+	    (in->lk.type != F_RDLCK && in->lk.type != F_WRLCK &&
+	     in->lk.type != F_UNLCK))
+		return -EINVAL;
+	return 0;
 }
 
 static unsigned int count_locks(struct inode *inode)
@@ -68,42 +78,31 @@ static bool is_growing(const struct file_lock *lock)
 
 int operate_setlk(struct request *request)
 {
-	const struct fuse_lk_in *in = take_arg(request, sizeof(*in));
 	struct file_lock lock;
-	struct file *file;
+	int error = take_lock(request, &lock);
 
-	if (!in)
-		return -EINVAL;
-	file = node_file(request->node);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	if (!fill(in, file, owner_of(request->client, in->owner), &lock))
-		return -EINVAL;
-	if (is_growing(&lock) && count_locks(file_inode(file)) >= LOCKS_MAX)
+	if (error)
+		return error;
+	if (is_growing(&lock) &&
+	    count_locks(file_inode(lock.fl_file)) >= LOCKS_MAX)
 		return -ENOLCK;
 	/* Set before the lock is, so that it is looked for. */
 	WRITE_ONCE(request->node->has_locks, true);
-	return posix_lock_file(file, &lock, NULL);
+	return posix_lock_file(lock.fl_file, &lock, NULL);
 }
 
 int operate_getlk(struct request *request)
 {
-	const struct fuse_lk_in *in = take_arg(request, sizeof(*in));
 	struct fuse_lk_out *out;
 	struct file_lock lock;
-	struct file *file;
+	int error = take_lock(request, &lock);
 
-	if (!in)
-		return -EINVAL;
-	file = node_file(request->node);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	if (!fill(in, file, owner_of(request->client, in->owner), &lock))
-		return -EINVAL;
+	if (error)
+		return error;
 	out = put_result(request, sizeof(*out));
 	if (!out)
 		return -EINVAL;
-	posix_test_lock(file, &lock);
+	posix_test_lock(lock.fl_file, &lock);
 	out->lk.type = lock.fl_type;
 	if (lock.fl_type != F_UNLCK) {
 		out->lk.start = lock.fl_start;
