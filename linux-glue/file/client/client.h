@@ -156,6 +156,10 @@ void sawmill_file_forget_atime(struct inode *inode);
 int sawmill_file_write_inode(struct inode *inode,
 			     struct writeback_control *control);
 
+/* extents.c */
+int sawmill_file_fiemap(struct inode *inode, struct fiemap_extent_info *info,
+			u64 start, u64 length);
+
 /* recovery.c: carries on with the server's successor. */
 struct super_block *sawmill_file_hold_super(struct sawmill_file_client *client);
 void sawmill_file_recover(struct work_struct *work);

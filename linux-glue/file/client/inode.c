@@ -177,6 +177,7 @@ static void copy_file_tables(const struct inode *inode)
 	inode_operations = *fuse_inode;
 	sawmill_file_keep_times(&inode_operations);
 	inode_operations.setattr = set_attributes;
+	inode_operations.fiemap = sawmill_file_fiemap;
 	inode_operations.fileattr_set = sawmill_file_set_flags;
 	inode_operations.listxattr = sawmill_file_list_xattrs;
 

@@ -9,6 +9,7 @@
  * Lock: mount_mutex, under s_umount; protects client->is_mounted.
  */
 #include <linux/fs_context.h>
+#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include "client.h"
@@ -60,6 +61,7 @@ static int fill_super(struct super_block *sb, struct sawmill_file_client *client
 		.no_force_umount = true,
 	};
 	int error = fuse_fill_super_common(sb, &context);
+	u32 block_size;
 	u64 size_max;
 
 	if (error)
@@ -81,8 +83,14 @@ static int fill_super(struct super_block *sb, struct sawmill_file_client *client
 	size_max = READ_ONCE(client->header->size_max);
 	if (size_max && size_max < sb->s_maxbytes)
 		sb->s_maxbytes = size_max;
-	client->blocks_per_page = PAGE_SIZE / clamp_t(u32,
-		READ_ONCE(client->header->block_size), 512, PAGE_SIZE);
+	block_size = READ_ONCE(client->header->block_size);
+	if (!is_power_of_2(block_size) || block_size < 512 ||
+	    block_size > PAGE_SIZE)
+		return -EPROTO;
+	client->blocks_per_page = PAGE_SIZE / block_size;
+	/* As FIGETBSZ tells it. */
+	sb->s_blocksize = block_size;
+	sb->s_blocksize_bits = ilog2(block_size);
 	client->is_mounted = true;
 	sawmill_file_begin_sharing(client, sb);
 	set_super(client, sb);

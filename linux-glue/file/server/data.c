@@ -21,6 +21,9 @@
 #include "ext2.h"
 #include "server.h"
 
+/* Blocks of one answer to BMAP. */
+#define BMAP_MAX	65536
+
 /*
  * May the request's data go directly? Whole blocks, in pages that have a
  * struct page. The end of the last segment is not looked at.
@@ -188,6 +191,26 @@ done:
 		return got;
 	request->data_size = got;
 	return 0;
+}
+
+int operate_bmap(struct request *request)
+{
+	const struct fuse_bmap_in *in = take_arg(request, sizeof(*in));
+	struct inode *inode = node_inode(request->node);
+	struct buffer_head map = { .b_size = BMAP_MAX << inode->i_blkbits };
+	struct fuse_bmap_out *out = put_result(request, sizeof(*out));
+	int error;
+
+	if (!in || !out || in->blocksize != i_blocksize(inode) ||
+	    in->block > U32_MAX)
+		return -EINVAL;
+	inode_lock_shared(inode);
+	error = ext2_get_block(inode, in->block, &map, 0);
+	inode_unlock_shared(inode);
+	if (!error && buffer_mapped(&map))
+		out->block = map.b_blocknr |
+			     (u64)(map.b_size >> inode->i_blkbits) << 32;
+	return error;
 }
 
 /* ---- write ---- */

@@ -207,6 +207,7 @@ int operate_readdir(struct request *request);
 int operate_readdirplus(struct request *request);
 int operate_read(struct request *request);
 int operate_write(struct request *request);
+int operate_bmap(struct request *request);
 int operate_fsync(struct request *request);
 int operate_syncfs(struct request *request);
 int operate_setxattr(struct request *request);

@@ -249,6 +249,7 @@ static const struct {
 	[FUSE_READ]		= { operate_read, NODE_FILE, ACCESS_READ },
 	[FUSE_WRITE]		= { operate_write, NODE_FILE, ACCESS_WRITE },
 	[FUSE_FSYNC]		= { operate_fsync, NODE_FILE },
+	[FUSE_BMAP]		= { operate_bmap, NODE_FILE, ACCESS_READ },
 	[FUSE_SETXATTR]		= { operate_setxattr, NODE_ANY },
 	[FUSE_GETXATTR]		= { operate_getxattr, NODE_ANY },
 	[FUSE_LISTXATTR]	= { operate_listxattr, NODE_ANY },

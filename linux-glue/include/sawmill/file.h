@@ -71,6 +71,11 @@
 #define SAWMILL_FILE_SETATTR_TIMES	0x80000000u
 
 /*
+ * The answer of BMAP is a block of the disk (0: a hole) and, in the upper half,
+ * how many blocks of the file follow each other there.
+ */
+
+/*
  * Several clients of one file system (linux-glue/file/server/lease.c).
  *
  * The header's words tell a client what others have changed, without a call:

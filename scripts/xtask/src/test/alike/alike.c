@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <signal.h>
 #include <stdio.h>
@@ -68,6 +69,45 @@ static void sparse(void)
 	say("blocks then", stat.st_blocks);
 	close(fd);
 	unlink("sparse");
+}
+
+/* Where the blocks lie differs; which there are does not. */
+static void extents(void)
+{
+	struct {
+		struct fiemap map;
+		struct fiemap_extent extents[64];
+	} answer = { .map = { .fm_length = FIEMAP_MAX_OFFSET, .fm_extent_count = 64 } };
+	int fd = make("extents"), size = 0;
+	char *bytes = calloc(1, 65536);
+	unsigned long sum = 0;
+
+	say("first part", pwrite(fd, bytes, 65536, 0));
+	say("second part", pwrite(fd, bytes, 10000, 1 << 20));
+	say("FIGETBSZ", ioctl(fd, FIGETBSZ, &size));
+	say("size of blocks", size);
+	say("FIEMAP", ioctl(fd, FS_IOC_FIEMAP, &answer));
+	for (unsigned int i = 0; i < answer.map.fm_mapped_extents; i++) {
+		sum += answer.extents[i].fe_length;
+		if (i + 1 == answer.map.fm_mapped_extents) {
+			say("end", answer.extents[i].fe_logical + answer.extents[i].fe_length);
+			say("flags", answer.extents[i].fe_flags);
+		}
+	}
+	say("mapped bytes", sum);
+	answer.map = (struct fiemap){ .fm_length = 4096, .fm_flags = FIEMAP_FLAG_SYNC, .fm_start = 65536 * 2 };
+	say("FIEMAP of a hole", ioctl(fd, FS_IOC_FIEMAP, &answer));
+	say("its extents", answer.map.fm_mapped_extents);
+	answer.map = (struct fiemap){ .fm_length = 4096, .fm_flags = FIEMAP_FLAG_XATTR };
+	say("FIEMAP of attributes", ioctl(fd, FS_IOC_FIEMAP, &answer));
+	answer.map = (struct fiemap){ .fm_start = 0 };
+	say("FIEMAP of nothing", ioctl(fd, FS_IOC_FIEMAP, &answer));
+	close(fd);
+	unlink("extents");
+	fd = open(".", O_RDONLY);
+	say("FIEMAP of a directory", ioctl(fd, FS_IOC_FIEMAP, &answer));
+	close(fd);
+	free(bytes);
 }
 
 static void limits(void)
@@ -378,6 +418,7 @@ int main(int argc, char **argv)
 		return 2;
 	umask(022);
 	sparse();
+	extents();
 	limits();
 	direct();
 	attributes();
