@@ -82,6 +82,14 @@ static int sync_file(struct file *file, loff_t start, loff_t end, int datasync)
 	return error;
 }
 
+/* FUSE would ask for the size at the end of file: ours is the newest. */
+static ssize_t read_file(struct kiocb *kiocb, struct iov_iter *to)
+{
+	if (fuse_is_bad(file_inode(kiocb->ki_filp)))
+		return -EIO;
+	return generic_file_read_iter(kiocb, to);
+}
+
 /* As FUSE's own, with an end that the disk's size sets. */
 static ssize_t write_file(struct kiocb *kiocb, struct iov_iter *from)
 {
@@ -183,6 +191,7 @@ static void copy_file_tables(const struct inode *inode)
 
 	fuse_file = inode->i_fop;
 	file_operations = *fuse_file;
+	file_operations.read_iter = read_file;
 	file_operations.write_iter = write_file;
 	file_operations.fsync = sync_file;
 	file_operations.flush = NULL;
