@@ -5,6 +5,9 @@ use sawmill_proto::system::{Connection, ImageKind, SYSTEM_CONNECTIONS_MAX, Syste
 
 /// Pools begin at such boundaries: a memory section of Linux, and a multiple of every large page that matters.
 const POOL_ALIGN: u64 = 128 << 20;
+/// Between pools: a server's Linux merges transfers of neighbouring pages, but what follows a pool in this partition need not
+/// follow it in the machine's memory, where a device goes on.
+const POOL_GAP: u64 = 4096;
 /// Control regions begin at such boundaries.
 const CONTROL_ALIGN: u64 = 2 << 20;
 /// First address in a Linux partition: above everything that is RAM or a device window.
@@ -51,7 +54,8 @@ pub fn plan(system: &System, partition: usize) -> Aperture {
     }
     for (connection, place) in system.connections.iter().zip(&mut connections) {
         if concerns(connection, partition) {
-            place.pool_gpa = take(connection.pool_bytes, POOL_ALIGN);
+            let gap = if connection.pool_bytes == 0 { 0 } else { POOL_GAP };
+            place.pool_gpa = take(connection.pool_bytes + gap, POOL_ALIGN);
         }
     }
     Aperture { connections, disk_gpa: take(1, POOL_ALIGN) }

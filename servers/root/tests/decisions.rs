@@ -87,6 +87,17 @@ fn apertures_do_not_overlap() {
 }
 
 #[test]
+fn pools_are_no_neighbours() {
+    let mut system = default_system();
+    system.connections[0].pool_bytes = 128 << 20;
+    let second = system.connections[0].clone();
+    system.connections.push(second);
+    let places = aperture::plan(&system, EXT2).connections;
+    let (first, last) = (places[0], places[system.connections.len() - 1]);
+    assert!(first.pool_gpa + (128 << 20) < last.pool_gpa, "{first:?} {last:?}");
+}
+
+#[test]
 fn restart_policy() {
     let system = default_system();
     let (mut server, app) = (system.partitions[EXT2].clone(), &system.partitions[APP]);
