@@ -37,6 +37,14 @@ static s64 call_accept(struct sawmill_sock *listener, struct sawmill_sock *new)
 	return 0;
 }
 
+/* Other input there may be, and never goes: the end, if it was shut down. */
+static bool is_acceptable(struct sawmill_sock *listener, u32 unused)
+{
+	sawmill_sock_refresh(listener);
+	return listener->sk.sk_state != TCP_LISTEN ||
+	       sawmill_sock_state(listener) & SAWMILL_SOCKET_ACCEPTABLE;
+}
+
 static int wait_and_accept(struct sawmill_sock *listener,
 			   struct sawmill_sock *new, int flags)
 {
@@ -55,7 +63,7 @@ static int wait_and_accept(struct sawmill_sock *listener,
 				return result;
 		}
 		error = sawmill_sock_wait(listener, SAWMILL_SOCKET_WANT_IN,
-					  sawmill_has_input, 0, &timeout);
+					  is_acceptable, 0, &timeout);
 		if (error)
 			return error;
 	}

@@ -54,6 +54,22 @@ static void echo_ipv6(void)
 	echo_over(AF_INET6);
 }
 
+/* shutdown(2) of what is not connected fails, and leaves a mark. */
+static void shut_listener(void)
+{
+	struct sockaddr_storage address;
+	int listener = bound(AF_INET, SOCK_STREAM, &address), fd;
+
+	CHECK_ERROR(shutdown(listener, SHUT_RDWR), ENOTCONN);
+	CHECK(listen(listener, 1) == 0);
+	set_blocking(listener, 0);
+	CHECK_ERROR(accept(listener, NULL, NULL), EAGAIN);
+	fd = connected_to(&address);
+	CHECK(is_ready(listener, POLLIN, 5000) & POLLIN);
+	CHECK(accept(listener, NULL, NULL) >= 0);
+	close(fd);
+}
+
 static void half_closed(void)
 {
 	char bytes[16];
@@ -260,6 +276,7 @@ static void reuse_port(void)
 const struct check streams[] = {
 	{ "stream-echo", echo },
 	{ "stream-echo-ipv6", echo_ipv6 },
+	{ "stream-shut-listener", shut_listener },
 	{ "stream-half-closed", half_closed },
 	{ "stream-refused", refused },
 	{ "stream-reset", reset },
