@@ -196,8 +196,12 @@ int main(int count, char **arguments)
 
 	if (count == 2 && strcmp(arguments[1], "--exit") == 0)
 		_exit(0); /* the program of the fork+exec case */
-	if (getpid() == 1)
+	if (getpid() == 1) {
 		run_as_first_process();
+		/* Linux hands over what it does not know of its command line, such as `nokaslr`. */
+		for (; count > 1 && arguments[1][0] != '-'; count--, arguments++)
+			arguments[1] = arguments[0];
+	}
 	if (parse(count, arguments, &options) != 0) {
 		fputs(usage, stderr);
 		return 2;

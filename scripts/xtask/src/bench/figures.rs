@@ -35,6 +35,11 @@ pub fn spread(side: &Side) -> String {
     })
 }
 
+/// How many timed runs there were.
+pub fn runs(row: &Row) -> u32 {
+    row.stock.sample().or(row.ours.sample()).map_or(0, |sample| sample.runs)
+}
+
 /// VM exits per operation: a number, or that nobody knows.
 pub fn exits(side: &Side) -> String {
     match side.sample() {

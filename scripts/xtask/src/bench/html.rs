@@ -50,6 +50,13 @@ fn write(out: &mut String, results: &Results, accepted: &Accepted, plots: &[(&st
         }
         writeln!(out, "</tbody></table></div>")?;
     }
+    if let Some(configuration) = &results.configuration {
+        writeln!(out, "<h2>Configuration</h2>\n<p>{}</p>\n<dl>", escape(&markdown::configured(configuration)))?;
+        for (why, symbols) in &configuration.differences {
+            writeln!(out, "<dt>{}<dd>{}", escape(markdown::reason(why)), escape(&symbols.join(", ")))?;
+        }
+        writeln!(out, "</dl>")?;
+    }
     writeln!(out, "<h2>How it was made</h2>\n<dl>")?;
     for (what, value) in markdown::facts(&results.about) {
         writeln!(out, "<dt>{what}<dd>{}", escape(value))?;
@@ -74,8 +81,9 @@ fn write_row(out: &mut String, row: &Row, accepted: &Accepted, scale: f64) -> st
     };
     writeln!(
         out,
-        "<tr><th scope=\"row\">{title}<small>{unit}</small><td>{}<small>{}</small><td>{}<small>{}</small>\
+        "<tr><th scope=\"row\">{title}<small>{unit}; runs: {}</small><td>{}<small>{}</small><td>{}<small>{}</small>\
          <td title=\"{}\">{}<td>{}<td{class}>{}<td>{}</tr>",
+        figures::runs(row),
         figures::ticks(&row.stock),
         figures::spread(&row.stock),
         figures::ticks(&row.ours),

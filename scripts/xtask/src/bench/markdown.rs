@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::accepted::Accepted;
+use super::configuration::Configuration;
 use super::figures;
 use super::model::Kind;
 use super::results::Results;
@@ -58,9 +59,15 @@ fn write(text: &mut String, results: &Results, accepted: &Accepted) -> std::fmt:
     )?;
     writeln!(text, "|---|---|--:|--:|--:|---|")?;
     for row in &results.rows {
-        let runs = row.stock.sample().or(row.ours.sample()).map_or(0, |sample| sample.runs);
+        let runs = figures::runs(row);
         let (stock, ours) = (figures::spread(&row.stock), figures::spread(&row.ours));
         writeln!(text, "| {} | {} | {runs} | {stock} | {ours} | {} |", row.title(), row.unit, figures::reasons(row))?;
+    }
+    if let Some(configuration) = &results.configuration {
+        writeln!(text, "\n## Configuration\n\n{}\n", configured(configuration))?;
+        for (why, symbols) in &configuration.differences {
+            writeln!(text, "- {}: {}", reason(why), symbols.join(", "))?;
+        }
     }
     writeln!(text, "\n## How it was made\n")?;
     for (what, value) in facts(about) {
@@ -86,6 +93,20 @@ pub fn explanation(results: &Results) -> String {
         figures::number(model.exit_cycles),
         figures::number(model.vmfunc_cycles),
     )
+}
+
+/// How far stock Linux is configured as the partitions are together, in a sentence.
+pub fn configured(configuration: &Configuration) -> String {
+    let Configuration { symbols, alike, .. } = configuration;
+    format!(
+        "Stock Linux has the configuration that the partitions have together: {alike} of the {symbols} symbols that either \
+         sets are alike, and the rest are named here. The whole configurations lie beside this report, in `configurations/`."
+    )
+}
+
+/// A difference's reason, or that there is none.
+pub fn reason(why: &str) -> &str {
+    if why.is_empty() { "NOT EXPLAINED" } else { why }
 }
 
 /// Ticks of a microsecond, where they are time.

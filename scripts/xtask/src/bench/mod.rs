@@ -7,6 +7,7 @@
 
 mod accepted;
 mod compare;
+mod configuration;
 mod facts;
 mod figures;
 mod html;
@@ -166,6 +167,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         false => String::new(),
     };
     results.facts = facts::collect(&records)?;
+    results.configuration = boots.then(|| configuration::collect(&options.system, &out)).transpose()?;
     if boots && is_wanted(options, EMPTY_CALL) && options.our_log.is_none() {
         let log = ours::conformance_log(options, &scratch)?;
         std::fs::write(out.join("conformance.log"), &log)?;
@@ -180,7 +182,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if !options.check {
         return Ok(ExitCode::SUCCESS);
     }
-    let violations = accepted.violations(&results.rows, |case| is_wanted(options, case));
+    let mut violations = accepted.violations(&results.rows, |case| is_wanted(options, case));
+    violations.extend(results.configuration.iter().flat_map(configuration::Configuration::violations));
     for violation in &violations {
         eprintln!("bad  {violation}");
     }
@@ -303,6 +306,7 @@ fn compare_logs(options: &Options, stock_log: &str, our_log: &OurLog) -> Result<
         model,
         rows,
         facts: Vec::new(),
+        configuration: None,
         notes,
     })
 }

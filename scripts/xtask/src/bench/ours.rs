@@ -43,7 +43,7 @@ pub fn stock_in_qemu(options: &Options, image: &Path, arguments: &[String], scra
     let disk = scratch.join("stock.ext2");
     std::fs::copy(image, &disk)?;
     let mut command = xtask_run(options)?;
-    command.args(["--stock", "--hypervisor-options", "ip=dhcp", "--net", "user", "--disk"]).arg(&disk);
+    command.args(["--stock", "--net", "user", "--disk"]).arg(&disk);
     command.args(["--", program::PROGRAM]).args(arguments);
     Ok(text(&finish(command, "stock Linux")?.stdout))
 }

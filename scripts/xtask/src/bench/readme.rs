@@ -20,7 +20,7 @@ const PLOT: &str = "hypervisor/doc/comparison.svg";
 const LICENCE: &str = "<!-- SPDX-License-Identifier: MIT OR Apache-2.0 -->";
 
 /// The rows of the table: what people call it, and the case.
-const OPERATIONS: [(&str, &str); 36] = [
+const OPERATIONS: [(&str, &str); 38] = [
     ("re-read 4 KB, cached", "reread"),
     ("fault on 64 KB of a mapped, cached file", "mmap-read"),
     ("stat, cached", "stat"),
@@ -56,7 +56,9 @@ const OPERATIONS: [(&str, &str); 36] = [
     ("tar x of /usr/include", "tar"),
     ("make of a small C package", "make"),
     ("sqlite3: 3,000 rows", "sqlite3"),
-    ("redis: 4,000 requests", "redis-unix"),
+    ("redis: 4,000 requests, Unix socket", "redis-unix"),
+    ("redis: 4,000 requests, TCP, loopback", "redis"),
+    ("power-on to the program", "boot"),
 ];
 
 /// Writes the table into the README and the plot beside the documents.
@@ -164,7 +166,16 @@ mod tests {
             command: "scripts/bench-compare.sh --runs 3".to_owned(),
             ..results::About::default()
         };
-        Results { schema: String::new(), version: 1, about, model, rows, facts: Vec::new(), notes: Vec::new() }
+        Results {
+            schema: String::new(),
+            version: 1,
+            about,
+            model,
+            rows,
+            facts: Vec::new(),
+            configuration: None,
+            notes: Vec::new(),
+        }
     }
 
     #[test]

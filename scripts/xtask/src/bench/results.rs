@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::configuration::Configuration;
 use super::model::{Kind, Model};
 use super::sample::Sample;
 
@@ -27,6 +28,9 @@ pub struct Results {
     /// Figures of the system as a whole.
     #[serde(default)]
     pub facts: Vec<Fact>,
+    /// How far both systems' Linux is configured alike; none where nothing was booted.
+    #[serde(default)]
+    pub configuration: Option<Configuration>,
     /// What went wrong as a whole, in sentences.
     pub notes: Vec<String>,
 }

@@ -20,7 +20,7 @@ const PACKAGES: [&str; 9] =
 /// Files of the small C package that the job `make` builds; `package.mk` names them, too.
 const PACKAGE: [&str; 6] = ["bench.h", "exits.c", "machine.c", "report.c", "shared.c", "soak.c"];
 /// Timed runs: a job takes as long as all the other cases together.
-const RUNS_MAX: u32 = 3;
+const RUNS_MAX: u32 = 2;
 
 /// Which system runs the jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub fn run(system: System, options: &super::Options, image: &Path, jobs: &str) -
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["run", "--machine", options.machine.name(), "--snapshot", "--net", "user", "--disk"]).arg(image);
     match system {
-        System::Stock => command.args(["--stock", "--hypervisor-options", "ip=dhcp"]),
+        System::Stock => command.arg("--stock"),
         System::Multiserver => command.arg("--system").arg(&options.system),
     };
     command.args(["--timeout", &(super::limit(options).as_secs() * 3).to_string(), "--", super::program::PROGRAM]);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 pub use grub::{Firmware, Menu};
-pub use modules::{Parts, Tuning, parts};
+pub use modules::{Parts, Tuning, kernel_names, parts};
 
 /// A file that GRUB brings along.
 #[derive(Debug, Clone)]

@@ -76,6 +76,17 @@ pub fn parts(description: &Path, tuning: &Tuning) -> Result<Parts> {
     Ok(Parts { entry, foreground, names })
 }
 
+/// The names of the Linux kernels that a description asks for.
+///
+/// # Errors
+/// The description is wrong, or names an image that nobody knows how to build.
+pub fn kernel_names(description: &Path) -> Result<Vec<String>> {
+    let system = sawmill_config::load(description, &sawmill_config::Overrides::default());
+    let images = images(&system.map_err(|error| anyhow!("{error}"))?);
+    let kernels = images.into_iter().filter(|(_, kind)| *kind == ImageKind::Linux);
+    kernels.map(|(image, _)| kernel_name(&image).map(str::to_owned)).collect()
+}
+
 /// Whether a system starts without a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
@@ -104,8 +115,12 @@ fn files(system: &System) -> BTreeMap<String, Need> {
 }
 
 fn kernel(image: &str) -> Result<PathBuf> {
+    Ok(linux::build(kernel_name(image)?)?.vmlinux())
+}
+
+fn kernel_name(image: &str) -> Result<&str> {
     let Some(name) = image.strip_prefix("vmlinux-") else {
         bail!("the image `{image}` is neither flat nor called vmlinux-NAME, so nobody knows how to build it");
     };
-    Ok(linux::build(name)?.vmlinux())
+    Ok(name)
 }

@@ -11,7 +11,7 @@ use crate::linux;
 /// Where a memory disk lies: above the kernel, below what boot loaders use.
 const MEMORY_DISK_MIB: u64 = 160;
 /// Screen and serial line; the last is the one of programs.
-const CONSOLES: &str = "console=tty0 console=ttyS0,115200 no_timer_check quiet panic=-1";
+const CONSOLES: &str = "console=tty0 console=ttyS0,115200 no_timer_check nokaslr quiet panic=-1";
 
 /// Stock Linux with the ext2 image `disk` in a RAM disk, and the shell that the image starts.
 pub fn shell(disk: &Path) -> Result<Entry> {
@@ -44,7 +44,7 @@ pub fn entry(initrd: Vec<u8>, options: &str) -> Result<Entry> {
         title: format!("stock Linux {}", kernel.version),
         protocol: Protocol::Linux,
         kernel: kernel.bzimage(),
-        command_line: format!("console=ttyS0,115200 quiet panic=-1 {options}"),
+        command_line: format!("console=ttyS0,115200 nokaslr quiet panic=-1 {options}"),
         modules: vec![Module { name: "initrd".to_owned(), content: Content::Bytes(initrd) }],
     })
 }

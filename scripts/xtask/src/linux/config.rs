@@ -59,7 +59,7 @@ fn refused(fragment: &str, result: &str) -> Vec<String> {
 }
 
 /// Symbols and values of a configuration text; "is not set" counts as `n`.
-fn settings(text: &str) -> BTreeMap<&str, &str> {
+pub fn settings(text: &str) -> BTreeMap<&str, &str> {
     let mut settings = BTreeMap::new();
     for line in text.lines().map(str::trim) {
         if let Some((symbol, value)) = line.strip_prefix("CONFIG_").and_then(|line| line.split_once('=')) {

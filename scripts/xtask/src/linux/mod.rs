@@ -22,6 +22,7 @@ use anyhow::{Context, Result, bail};
 use crate::paths;
 use crate::progress::{self, Phase};
 
+pub use config::settings;
 pub use key::{files_below, hex};
 pub use tree::patches;
 
@@ -41,6 +42,11 @@ impl Kernel {
     /// The loadable ELF file, stripped and without alignment holes.
     pub fn vmlinux(&self) -> PathBuf {
         self.dir.join("vmlinux")
+    }
+
+    /// Its configuration, as Linux wrote it.
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("config")
     }
 
     /// The PC's boot image; only `stock` has one.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::bochs::INSTRUCTIONS_PER_SECOND;
+use super::bochs;
 use super::choose::Machine;
 use super::options::{DEFAULT_MEMORY_MIB, Network, Options};
 use super::terminal;
@@ -43,9 +43,8 @@ pub fn boot(options: &Options, machine: Machine, disk: &Path, scratch: &Scratch)
 
 fn stock(options: &Options, machine: Machine, iso: &Path) -> Result<(Entry, Boot)> {
     let initrd = initrd::build(&spec(options, Spec::stock()))?;
-    // Linux believes the CPUID of the model, whose clock is many times faster than Bochs'.
     let clock = match machine {
-        Machine::Bochs => format!("tsc_early_khz={} ", INSTRUCTIONS_PER_SECOND / 1000),
+        Machine::Bochs => bochs::clock_option() + " ",
         Machine::Qemu => String::new(),
         Machine::KvmInBochs => bail!("--stock runs in Bochs and in QEMU, not in one inside the other"),
     };
