@@ -77,6 +77,8 @@ void sawmill_sock_consume(struct sawmill_sock *sock, u32 length)
 
 	sock->receive.index += length;
 	smp_store_release(&page->receive_tail, sock->receive.index);
+	/* The server sees the room, or we see that it wants some. */
+	smp_mb();
 	if (likely(!(READ_ONCE(page->server_wants) & SAWMILL_SOCKET_WANT_OUT)))
 		return;
 	filled = sawmill_sock_filled(sock);
