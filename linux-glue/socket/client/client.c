@@ -25,6 +25,8 @@ module_param_string(socket, service_name, sizeof(service_name), 0444);
 #define SETTLED_WAIT	(10 * HZ)
 /* So long a program that dies waits for an answer that is late. */
 #define DYING_WAIT	(5 * HZ)
+/* Looks into the mailbox, one after the other. */
+#define LOOKS_MAX	16
 /* Calls that the server refuses until it is asked more slowly. */
 #define QUICK_TRIES	10
 
@@ -61,12 +63,23 @@ static void look(void *context, u32 number)
 static void take_mail(struct sawmill_client *client)
 {
 	struct sawmill_socket_mailbox *box = &client->area->to_client;
+	unsigned int looks = 0;
 
 	rcu_read_lock();
 	do {
 		sawmill_mailbox_take(box, look, client);
-	} while (!sawmill_mailbox_sleep(box));
+	} while (!sawmill_mailbox_sleep(box) && ++looks < LOOKS_MAX);
 	rcu_read_unlock();
+	/* A server that posts without end does not keep us in here. */
+	if (unlikely(looks == LOOKS_MAX))
+		mod_timer(&client->look_again, jiffies + 1);
+}
+
+static void look_again(struct timer_list *timer)
+{
+	struct sawmill_client *client = from_timer(client, timer, look_again);
+
+	take_mail(client);
 }
 
 /* A call during which the server need not signal: we look afterwards. */
@@ -214,6 +227,7 @@ static struct sawmill_client *client_new(struct sawmill_connection *connection)
 	client->area = connection->control;
 	spin_lock_init(&client->lock);
 	init_waitqueue_head(&client->settled_wait);
+	timer_setup(&client->look_again, look_again, 0);
 	if (percpu_init_rwsem(&client->calls))
 		goto fail;
 	if (sawmill_area_init(client) ||

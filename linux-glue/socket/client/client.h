@@ -12,6 +12,7 @@
 #include <linux/mutex.h>
 #include <linux/net.h>
 #include <linux/percpu-rwsem.h>
+#include <linux/timer.h>
 #include <linux/wait.h>
 #include <net/sock.h>
 #include <sawmill/carrier.h>
@@ -68,6 +69,7 @@ struct sawmill_client {
 	bool has_server;		/* HELLO was answered */
 	bool has_waited;		/* for is_settled, once for all */
 	wait_queue_head_t settled_wait;
+	struct timer_list look_again;	/* into the mailbox */
 	struct percpu_rw_semaphore calls;	/* read: in a call */
 	spinlock_t lock;		/* the two bitmaps and free_pages */
 	u32 pages;

@@ -12,6 +12,8 @@
 #include "client.h"
 
 #define FILE_PAGES	32
+/* Larger than any of them with all sockets. */
+#define FILE_MAX	(4 * 1024 * 1024)
 
 static const char *const names[SAWMILL_SOCKET_FILES] = {
 	[SAWMILL_SOCKET_FILE_DEV] = "dev",
@@ -70,7 +72,7 @@ static int show(struct seq_file *file, void *unused)
 		seq_write(file, (u8 *)client->area +
 				((size_t)first << PAGE_SHIFT), length);
 		position += length;
-	} while (!seq_has_overflowed(file));
+	} while (!seq_has_overflowed(file) && position < FILE_MAX);
 	sawmill_area_give_pages(client, first, FILE_PAGES);
 	return length < 0 ? length : 0;
 }

@@ -66,6 +66,7 @@ static void step(int *fds)
 	static const int flags[] = { 0, 0, MSG_DONTWAIT, MSG_PEEK, MSG_OOB, MSG_ERRQUEUE, MSG_TRUNC, MSG_WAITALL };
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(1 + random() % 5000),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	FILE *file;
 	int *fd = &fds[random() % SOCKETS], option = random() % (sizeof(options) / sizeof(options[0]));
 	struct sockaddr_storage name;
 	struct ifreq request = { .ifr_name = "lo" };
@@ -74,7 +75,7 @@ static void step(int *fds)
 	char value[200] = "";
 	int number;
 
-	switch (*fd < 0 ? 0 : random() % 17) {
+	switch (*fd < 0 ? 0 : random() % 18) {
 	case 0:
 		close(*fd);
 		*fd = opened();
@@ -120,6 +121,13 @@ static void step(int *fds)
 		break;
 	case 10:
 		set_blocking(*fd, random() % 2);
+		break;
+	case 12:
+		file = fopen("/proc/net/tcp", "r");
+		while (file && fgets(value, sizeof(value), file))
+			;
+		if (file)
+			fclose(file);
 		break;
 	case 11: {
 		struct ifreq list[8];
