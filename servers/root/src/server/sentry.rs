@@ -10,9 +10,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::event::EVENT_FIRST_FREE;
+use sawmill_abi::fault::FAULT_PARK;
 use sawmill_abi::info::EVENT_PAGE_GPA;
 use sawmill_abi::object::{RIGHT_ALL, SELECTOR_VCPU_BASE, VCPUS_MAX};
-use sawmill_abi::status::REPLY_NONE;
+use sawmill_abi::status::{REPLY_NONE, Status};
 use sawmill_proto::system::PARTITIONS_MAX;
 use sawmill_root::failure::Failure;
 use sawmill_root::hang::Look;
@@ -159,11 +160,13 @@ extern "C" fn keep(cpu: u64) -> ! {
             }
         }
         if let Ok(message) = calls::portal_reply_wait(REPLY_NONE, [0; 6]) {
-            let (status, words) = hand_over(cpu, events, message);
+            let (status, words) = match hand_over(cpu, events, message) {
+                // A fault, which root's first vCPU cannot answer in this one's place; the vCPU may be gone already.
+                (REPLY_NONE, _) => (Status::Ok as u64, [FAULT_PARK, 0, 0, 0, 0, 0]),
+                answer => answer,
+            };
             // What it was asked meanwhile is done before the next wait.
-            if status != REPLY_NONE {
-                let _ = calls::portal_reply(status, words);
-            }
+            let _ = calls::portal_reply(status, words);
         }
     }
 }
