@@ -24,9 +24,12 @@ static struct sawmill_connection *connections[HV_CONNECTIONS_MAX];
 /* Deaths of the other end before this end came to be. */
 static u64 earlier_deaths[HV_CONNECTIONS_MAX];
 
-/* Takes server ends away whose client died; see remove_dead(). */
-static void remove_dead(struct work_struct *work);
-static DECLARE_DELAYED_WORK(removal, remove_dead);
+/* Ends whose client has died and been let go of, until root has a new one. */
+static struct sawmill_connection *vacant[HV_CONNECTIONS_MAX];
+
+/* Takes server ends away whose client died, and adds those of new ones. */
+static void look_at_clients(struct work_struct *work);
+static DECLARE_DELAYED_WORK(removal, look_at_clients);
 #define REMOVAL_RETRY	msecs_to_jiffies(20)
 #define NO_BADGE	(~0ULL)
 
@@ -127,11 +130,11 @@ static void event_arrived(void *data)
 	/* Root counts, then signals. */
 	if (READ_ONCE(info->peer_deaths) !=
 	    earlier_deaths[info - sawmill_info->connections]) {
-		if (!sawmill_connection_is_dead(connection)) {
+		if (!sawmill_connection_is_dead(connection))
 			sawmill_connection_dead(connection);
-			if (connection->role == SAWMILL_ROLE_SERVER)
-				schedule_delayed_work(&removal, 0);
-		}
+		/* Or it is there again. */
+		if (connection->role == SAWMILL_ROLE_SERVER)
+			schedule_delayed_work(&removal, 0);
 		return;
 	}
 
@@ -205,32 +208,75 @@ struct sawmill_connection *sawmill_connection_by_badge(u64 badge)
 	return NULL;
 }
 
+/* Tells root that nothing of a dead client's memory is in use here. */
+static void let_go(u64 badge)
+{
+	u64 words[SAWMILL_CALL_WORDS] = { ROOT_LET_GO, badge };
+	struct sawmill_connection *root =
+		sawmill_connection_find(ROOT_SERVICE, SAWMILL_ROLE_CLIENT);
+
+	if (!root || sawmill_connection_call(root, words, words))
+		pr_warn("sawmill: cannot tell root of a client's end\n");
+}
+
 /*
  * What a dead client held is given back. First nobody finds the connection
  * any more: sawmill_connection_by_badge() is called with interrupts off, which
  * is what synchronize_rcu() waits for. Then the last worker lets it go.
  */
-static void remove_dead(struct work_struct *work)
+static void remove_dead(unsigned int index)
+{
+	struct sawmill_connection *connection = connections[index];
+
+	connection->badge = NO_BADGE;
+	synchronize_rcu();
+	if (atomic_read(&connection->holders)) {
+		schedule_delayed_work(&removal, REMOVAL_RETRY);
+		return;
+	}
+	connections[index] = NULL;
+	sawmill_connection_remove(connection);
+	if (connection->control)
+		memunmap(connection->control);
+	pr_info("sawmill: the client of %s is gone\n", connection->name);
+	/* Kept for now: its event may come, of a new client for example. */
+	vacant[index] = connection;
+	let_go(info_of(connection)->badge);
+}
+
+/* Root has started the client again. */
+static void add_again(unsigned int index)
+{
+	struct sawmill_connection *old = vacant[index];
+	int error;
+
+	vacant[index] = NULL;
+	error = add_connection(index);
+	if (error) {
+		pr_err("sawmill: new client of %s: error %d\n", old->name,
+		       error);
+		return;
+	}
+	/* Events go to the new one, but for one that is being handled. */
+	synchronize_rcu();
+	kfree(old);
+}
+
+static void look_at_clients(struct work_struct *work)
 {
 	unsigned int i;
 
 	for (i = 0; i < HV_CONNECTIONS_MAX; i++) {
+		const struct hv_connection *info =
+			&sawmill_info->connections[i];
 		struct sawmill_connection *connection = connections[i];
 
-		if (!connection || connection->role != SAWMILL_ROLE_SERVER ||
-		    !sawmill_connection_is_dead(connection))
-			continue;
-		connection->badge = NO_BADGE;
-		synchronize_rcu();
-		if (atomic_read(&connection->holders)) {
-			schedule_delayed_work(&removal, REMOVAL_RETRY);
-			continue;
-		}
-		connections[i] = NULL;
-		sawmill_connection_remove(connection);
-		/* Kept: an event of it may still be under way. */
-		pr_info("sawmill: the client of %s is gone\n",
-			connection->name);
+		if (connection && connection->role == SAWMILL_ROLE_SERVER &&
+		    sawmill_connection_is_dead(connection))
+			remove_dead(i);
+		else if (vacant[i] &&
+			 READ_ONCE(info->role) == HV_CONNECTION_ROLE_SERVER)
+			add_again(i);
 	}
 }
 

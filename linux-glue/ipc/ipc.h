@@ -11,6 +11,7 @@
 #define ROOT_SERVICE		"root"
 #define ROOT_REPORT_READY	1
 #define ROOT_RECONNECT		5
+#define ROOT_LET_GO		8
 
 struct sawmill_connection *sawmill_connection_by_badge(u64 badge);
 

@@ -223,6 +223,44 @@ int lease_admit(struct request *request, u64 id, enum access access)
 	return error;
 }
 
+/* Under lease_lock. */
+static struct lease *find_foreign(const struct server_client *client)
+{
+	struct lease *lease;
+	unsigned int bucket;
+
+	hash_for_each(leases, bucket, lease, hash)
+		if (lease->holder && lease->holder != client)
+			return lease;
+	return NULL;
+}
+
+/*
+ * DESTROY: what others had written by now is on the disk before the answer,
+ * since the machine may be turned off then. -EINPROGRESS: parked.
+ */
+int lease_settle(struct request *request)
+{
+	struct server_client *client = request->client;
+	struct lease *lease;
+	int error = 0;
+
+	spin_lock(&lease_lock);
+	if (!client->settle_deadline)
+		client->settle_deadline = (jiffies + RECALL_LIMIT) | 1;
+	lease = find_foreign(client);
+	if (lease && !client->is_leaving &&
+	    time_before(jiffies, client->settle_deadline)) {
+		recall(lease);
+		park(request, &lease->parked);
+		error = -EINPROGRESS;
+	} else {
+		client->settle_deadline = 0;
+	}
+	spin_unlock(&lease_lock);
+	return error;
+}
+
 void lease_end_write(struct request *request)
 {
 	struct lease *lease = request->lease;

@@ -68,6 +68,7 @@ struct server_client {
 	bool is_cut_off;
 	bool is_leaving;
 	unsigned long ready_deadline;		/* jiffies */
+	unsigned long settle_deadline;		/* jiffies, or 0 */
 	siphash_key_t owner_key;		/* lock.c */
 	atomic_t parked;			/* requests */
 	wait_queue_head_t idle;			/* none is */
@@ -153,6 +154,7 @@ void lease_detach(struct server_client *client);
 int lease_join(struct request *request, bool is_resumed);
 void lease_leave(struct server_client *client);
 int lease_admit(struct request *request, u64 id, enum access access);
+int lease_settle(struct request *request);
 void lease_end_write(struct request *request);
 void lease_parked_done(struct server_client *client);
 bool lease_is_foreign(const struct server_client *client, u64 id);

@@ -180,7 +180,10 @@ static int operate_init(struct request *request)
 static int operate_destroy(struct request *request)
 {
 	struct server_client *client = request->client;
+	int error = lease_settle(request);
 
+	if (error)
+		return error;
 	mutex_lock(&client->mutex);
 	end_client(client);
 	mutex_unlock(&client->mutex);

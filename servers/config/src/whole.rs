@@ -127,14 +127,6 @@ fn check_connections(
             let reason = format!("`{}` has two connections with badge {}", partitions[server].name, connection.badge);
             return Err(at.error(place, reason));
         }
-        if connection.pool_bytes != 0 && partitions[client].restart != Restart::Never {
-            let place = entry.pool.as_ref().map_or(entry.service.span(), |pool| pool.span());
-            let reason = format!(
-                "`{}` owns this pool and has a restart policy: the pool would vanish under its server",
-                partitions[client].name
-            );
-            return Err(at.error(place, reason));
-        }
         for end in [client, server] {
             ends[end] += 1;
             // One entry of the information page is the connection to root.

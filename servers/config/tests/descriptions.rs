@@ -246,11 +246,6 @@ fn connections() {
 #[test]
 fn policies() {
     check(
-        "ends_run = true",
-        "restart = \"always\"",
-        "s.toml:29:8: `app` owns this pool and has a restart policy: the pool would vanish under its server",
-    );
-    check(
         "restart = \"on-failure\"",
         "restart = \"on-failure\"\nends_run = true",
         "s.toml:14:8: a partition that ends the run cannot have a restart policy",

@@ -30,6 +30,10 @@ pub const ROOT_PARTITION: u64 = 6;
 /// w1, w2 = name of a number on the hypervisor's command line (`NAME=NUMBER`), an option for tests. Reply: w0 = the
 /// number; `UNSUPPORTED` if it is not there.
 pub const ROOT_NUMBER_OPTION: u64 = 7;
+/// w1 = badge. The caller, a server, has let go of the control region and the pool of that connection, whose client died
+/// (its `peer_deaths` were raised). If root starts the client again, the entry of the information page is good again,
+/// and the connection's event comes.
+pub const ROOT_LET_GO: u64 = 8;
 
 /// Life of a partition: not started.
 pub const LIFE_NEW: u64 = 0;

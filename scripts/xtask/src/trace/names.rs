@@ -7,7 +7,8 @@ use sawmill_abi::event::{
 };
 use sawmill_abi::status::Status;
 use sawmill_proto::root::{
-    ROOT_LOOKUP_NAME, ROOT_PARTITION, ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
+    ROOT_LET_GO, ROOT_LOOKUP_NAME, ROOT_PARTITION, ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY,
+    ROOT_REPORT_STATUS,
 };
 use sawmill_proto::statistics::EXIT_NAMES;
 
@@ -135,6 +136,7 @@ fn root_call(badge: u64, word: u64) -> String {
         ROOT_LOOKUP_NAME => "look up name",
         ROOT_REGION_ALLOCATE => "allocate region",
         ROOT_RECONNECT => "reconnect",
+        ROOT_LET_GO => "let go",
         ROOT_PARTITION => "partition",
         _ => return format!("root request {word}"),
     };

@@ -9,9 +9,13 @@ use sawmill_rt::{calls, println, time};
 use super::state::{Alarms, Root, State};
 use super::{hang, record, stream, watch};
 
+/// So long servers may take to let go of clients at the end of a run.
+const END_LIMIT_NS: u64 = 10_000_000_000;
+
 /// Sets the first alarms.
 pub fn begin(root: &mut Root) {
-    root.alarms = Alarms { look: next_look(root), kill: None, drain: stream::next_drain(root), top: next_top(root) };
+    root.alarms =
+        Alarms { look: next_look(root), drain: stream::next_drain(root), top: next_top(root), ..Alarms::default() };
     arm(root);
 }
 
@@ -26,8 +30,8 @@ fn next_top(root: &Root) -> Option<u64> {
 }
 
 fn arm(root: &Root) {
-    let Alarms { look, kill, drain, top } = root.alarms;
-    let next = look.into_iter().chain(kill.map(|(_, at)| at)).chain(drain).chain(top).min();
+    let Alarms { look, kill, drain, top, end } = root.alarms;
+    let next = look.into_iter().chain(kill.map(|(_, at)| at)).chain(drain).chain(top).chain(end).min();
     // Setting a timer has no error; 0 turns it off.
     let _ = calls::timer_set(next.unwrap_or(0));
 }
@@ -42,6 +46,12 @@ pub fn partition_is_ready(root: &mut Root, index: usize) {
         root.alarms.kill = Some((index, at));
         arm(root);
     }
+}
+
+/// Notes that the run is to end, and ends anyway after a while.
+pub fn expect_end(root: &mut Root) {
+    root.alarms.end = Some(time::tsc().saturating_add(time::ticks(END_LIMIT_NS, root.info.tsc_khz)));
+    arm(root);
 }
 
 /// Does what is due.
@@ -64,6 +74,10 @@ pub fn ring(root: &mut Root) {
     if root.alarms.top.is_some_and(|at| at <= now) {
         record::print_counters(root);
         root.alarms.top = next_top(root);
+    }
+    if root.alarms.end.is_some_and(|at| at <= now) {
+        println!("servers do not let go of their clients");
+        watch::end_now(root);
     }
     arm(root);
 }

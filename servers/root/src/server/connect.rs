@@ -74,6 +74,7 @@ pub fn share(root: &mut Root, index: usize) -> Result<(), Failure> {
     // The client runs its programs from the page cache in the pool; no server runs anything there.
     let all = both | RIGHT_REGION_EXECUTE;
     let pool_rights = if connection.server_writes_pool { both } else { RIGHT_REGION_READ };
+    let has_server = root.partitions[server].state != State::Dead;
     let (client, server) = (root.partitions[client].selector, root.partitions[server].selector);
     let link = &mut root.links[index];
     let shares = [
@@ -99,7 +100,9 @@ pub fn share(root: &mut Root, index: usize) -> Result<(), Failure> {
             *region = calls::region_create(client, pages, flags).map_err(step)?;
             calls::region_map(*region, client, client_gpa, 0, pages, client_rights).map_err(step)?;
         }
-        calls::region_map(*region, server, server_gpa, 0, pages, server_rights).map_err(step)?;
+        if has_server {
+            calls::region_map(*region, server, server_gpa, 0, pages, server_rights).map_err(step)?;
+        }
     }
     Ok(())
 }
@@ -110,16 +113,6 @@ fn disconnect(root: &mut Root, index: usize) {
     drop_capability(&mut link.portal);
     drop_capability(&mut link.to_server);
     drop_capability(&mut link.to_client);
-}
-
-/// Takes back the regions that a partition paid for as a client; their selectors will soon name something else.
-pub fn drop_regions(root: &mut Root, client: usize) {
-    for (link, ends) in root.links.iter_mut().zip(&root.system.connections) {
-        if usize::from(ends.client) == client {
-            drop_capability(&mut link.control);
-            drop_capability(&mut link.pool);
-        }
-    }
 }
 
 /// True if the two ends keep state about each other, so that a new server must not get calls for the old one.
@@ -140,6 +133,9 @@ pub fn partition_died(root: &mut Root, partition: usize) {
             continue;
         };
         root.links[index].deaths += 1;
+        let is_client = client == partition;
+        root.links[index].is_held |=
+            is_client && has_state(root, index) && root.partitions[server].state != State::Dead;
         if root.partitions[survivor].state != State::Dead {
             if let Err(failure) = info_page::write(root, survivor) {
                 println!("{failure}");
@@ -148,5 +144,38 @@ pub fn partition_died(root: &mut Root, partition: usize) {
             let _ = calls::event_signal(event);
         }
         disconnect(root, index);
+    }
+}
+
+/// True if this partition is a client whose regions servers use.
+pub fn has_regions(root: &Root, client: usize) -> bool {
+    (0..root.links.len()).any(|it| usize::from(root.system.connections[it].client) == client && has_state(root, it))
+}
+
+/// True if servers may still use regions of this client, which died.
+pub fn is_held(root: &Root, client: usize) -> bool {
+    root.system.connections.iter().zip(&root.links).any(|(it, link)| usize::from(it.client) == client && link.is_held)
+}
+
+/// Forgets the regions of a connection whose client is gone.
+pub fn drop_regions(root: &mut Root, index: usize) {
+    let link = &mut root.links[index];
+    drop_capability(&mut link.control);
+    drop_capability(&mut link.pool);
+}
+
+/// Tells the servers of a client that was started again that it is there.
+pub fn announce(root: &mut Root, client: usize) {
+    for index in 0..root.links.len() {
+        let ends = &root.system.connections[index];
+        let server = usize::from(ends.server);
+        if usize::from(ends.client) != client || root.partitions[server].state == State::Dead {
+            continue;
+        }
+        if let Err(failure) = info_page::write(root, server) {
+            println!("{failure}");
+        }
+        // A server that dies right now needs no signal.
+        let _ = calls::event_signal(root.links[index].to_server);
     }
 }

@@ -103,6 +103,13 @@ pub fn drop_capability(selector: &mut Selector) {
     }
 }
 
+/// Stops a partition whose regions are still in use elsewhere: without memory, none of its vCPUs runs on.
+pub fn stop(root: &mut Root, index: usize) {
+    let running = &mut root.partitions[index];
+    running.state = State::Dead;
+    drop_capability(&mut running.memory);
+}
+
 /// Destroys what [`create`] made. Connections and devices have to be gone before.
 pub fn destroy(root: &mut Root, index: usize) {
     let running = &mut root.partitions[index];

@@ -13,7 +13,7 @@ use sawmill_root::{aperture, failure, names, numbering};
 use sawmill_rt::calls::{self, Selector};
 
 use super::memory;
-use super::state::{NULL, Root};
+use super::state::{NULL, Root, State};
 
 /// Writes the page into the partition's memory.
 ///
@@ -102,8 +102,10 @@ fn connections(root: &Root, index: usize) -> ArrayVec<Connection, CONNECTIONS_MA
                 ..common
             }
         } else if usize::from(connection.server) == index {
+            // The regions of a dead client are none.
+            let is_there = root.partitions[usize::from(connection.client)].state != State::Dead;
             Connection {
-                role: ConnectionRole::Server as u64,
+                role: if is_there { ConnectionRole::Server as u64 } else { 0 },
                 badge: connection.badge,
                 signal_selector: numbering::server_signal(number),
                 event_bit: numbering::server_event(number),

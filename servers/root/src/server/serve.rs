@@ -5,8 +5,8 @@ use sawmill_abi::PAGE_SIZE;
 use sawmill_abi::object::{RIGHT_COPY, RIGHT_PARTITION_INFO, RIGHT_REGION_READ, RIGHT_REGION_WRITE};
 use sawmill_abi::status::Status;
 use sawmill_proto::root::{
-    LIFE_DEAD, LIFE_NEW, LIFE_READY, LIFE_STARTED, ROOT_ALLOCATIONS_MAX, ROOT_LOOKUP_NAME, ROOT_NUMBER_OPTION,
-    ROOT_PARTITION, ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
+    LIFE_DEAD, LIFE_NEW, LIFE_READY, LIFE_STARTED, ROOT_ALLOCATIONS_MAX, ROOT_LET_GO, ROOT_LOOKUP_NAME,
+    ROOT_NUMBER_OPTION, ROOT_PARTITION, ROOT_RECONNECT, ROOT_REGION_ALLOCATE, ROOT_REPORT_READY, ROOT_REPORT_STATUS,
 };
 use sawmill_proto::system::Connection;
 use sawmill_root::{inject, names, numbering};
@@ -14,7 +14,7 @@ use sawmill_rt::calls::{self, SELF, Selector};
 use sawmill_rt::println;
 
 use super::state::{NULL, Root, State};
-use super::{connect, launch};
+use super::{connect, launch, watch};
 
 /// Answers one request of a partition.
 ///
@@ -31,6 +31,7 @@ pub fn call(root: &mut Root, index: usize, words: [u64; 6]) -> Result<[u64; 6], 
         ROOT_LOOKUP_NAME => lookup(root, index, &names::from_words(first, second))?,
         ROOT_REGION_ALLOCATE => allocate(root, index, first, second)?,
         ROOT_RECONNECT => reconnect(root, index, &names::from_words(first, second))?,
+        ROOT_LET_GO => let_go(root, index, first)?,
         ROOT_PARTITION => return partition(root, index, first),
         ROOT_NUMBER_OPTION => {
             let command_line = names::unpadded(&root.info.command_line);
@@ -75,6 +76,13 @@ fn reconnect(root: &mut Root, index: usize, service: &[u8]) -> Result<u64, Statu
         println!("{failure}");
         Status::PeerDead
     })?;
+    Ok(0)
+}
+
+fn let_go(root: &mut Root, server: usize, badge: u64) -> Result<u64, Status> {
+    let is_own = |it: &Connection| usize::from(it.server) == server && it.badge == badge;
+    let found = root.system.connections.iter().position(is_own).ok_or(Status::BadArgument)?;
+    watch::let_go(root, found);
     Ok(0)
 }
 

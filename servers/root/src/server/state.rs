@@ -6,6 +6,7 @@ use sawmill_abi::info::{DEVICES_MAX, DeviceInfo};
 use sawmill_abi::machine::RootInfo;
 use sawmill_abi::object::VCPUS_MAX;
 use sawmill_proto::system::{PARTITIONS_MAX, SYSTEM_CONNECTIONS_MAX, System};
+use sawmill_root::failure::Failure;
 use sawmill_root::hang::Watch;
 use sawmill_root::numbering::{DEVICE_IRQS, DEVICE_MESSAGES};
 use sawmill_rt::calls::Selector;
@@ -32,6 +33,8 @@ pub struct Root {
     pub windows: Windows,
     /// When to do what.
     pub alarms: Alarms,
+    /// The run's status and why it ends, while servers let go of clients.
+    pub ending: Option<(u64, Failure)>,
     /// The trace on its way to the host; none if nobody listens.
     pub stream: Option<Stream>,
 }
@@ -47,6 +50,8 @@ pub struct Alarms {
     pub drain: Option<u64>,
     /// Print the counters.
     pub top: Option<u64>,
+    /// End the run, whether servers have let go or not.
+    pub end: Option<u64>,
 }
 
 /// Address space for looking into regions.
@@ -111,6 +116,8 @@ pub struct Running {
     pub devices: ArrayVec<Assigned, DEVICES_MAX>,
     /// How often it was started again.
     pub restarts: u64,
+    /// It is started again as soon as servers have let go of its regions.
+    pub is_expected: bool,
     /// Exit status it reported.
     pub status: Option<u64>,
 }
@@ -143,6 +150,8 @@ pub struct Link {
     pub pool: Selector,
     /// How often one of the ends has died.
     pub deaths: u64,
+    /// The client has died, and its server may still use the regions.
+    pub is_held: bool,
 }
 
 /// Base address registers of a PCI function.
@@ -168,6 +177,7 @@ impl Running {
             start: Start::default(),
             devices: ArrayVec::new(),
             restarts: 0,
+            is_expected: false,
             status: None,
         }
     }
@@ -180,9 +190,18 @@ impl Root {
         let links = system
             .connections
             .iter()
-            .map(|_| Link { portal: NULL, to_server: NULL, to_client: NULL, control: NULL, pool: NULL, deaths: 0 })
+            .map(|_| Link {
+                portal: NULL,
+                to_server: NULL,
+                to_client: NULL,
+                control: NULL,
+                pool: NULL,
+                deaths: 0,
+                is_held: false,
+            })
             .collect();
-        Root { info, clock, system, portal, partitions, links, windows, alarms: Alarms::default(), stream: None }
+        let (alarms, ending, stream) = (Alarms::default(), None, None);
+        Root { info, clock, system, portal, partitions, links, windows, alarms, ending, stream }
     }
 
     /// Returns a partition's name.

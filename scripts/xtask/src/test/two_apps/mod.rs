@@ -14,11 +14,25 @@ const PROGRAM: &str = "scripts/xtask/src/test/two_apps/together.c";
 /// What each says at its end.
 const DONE: &str = "together: done\n";
 
+/// What a partition does that is killed in its first life.
+const TWO_LIVES: &str = "echo life >> /root/lives; sync
+    [ \"$(wc -l < /root/lives)\" = 2 ] || while :; do echo load >> /root/theirs; done
+    echo there again > /root/again; sleep 1000";
+/// What the other one does until then.
+const UNDISTURBED: &str = "i=0; until [ -e /root/again ]; do
+        i=$((i + 1)); [ $i -le 1000 ] && echo $i >> /root/mine || exit 3; sleep 0.05
+    done; [ \"$(wc -l < /root/mine)\" = $i ] || exit 4; cat /root/again";
+/// Leaves a file that is not synchronized, and one without a name.
+const UNSYNCED: &str = "exec 3> /root/nameless; rm /root/nameless; seq 1 100000 >&3
+    seq 1 20000 > /root/theirs; : > /root/written; sleep 1000";
+
 /// The tests.
 pub const CASES: &[Case] = &[
     Case { name: "two-apps-1-cpu", limit_s: 500, run: one_cpu },
     Case { name: "two-apps-2-cpus", limit_s: 900, run: two_cpus },
     Case { name: "two-apps-one-killed", limit_s: 400, run: one_killed },
+    Case { name: "two-apps-one-restarted", limit_s: 400, run: one_restarted },
+    Case { name: "two-apps-end", limit_s: 300, run: end },
 ];
 
 fn one_cpu(bench: &Bench) -> Result<()> {
@@ -74,4 +88,43 @@ fn one_killed(bench: &Bench) -> Result<()> {
         bail!("app2 was not killed");
     }
     Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run()
+}
+
+/// Root starts a killed client again once its server has let go of its pool; the other one goes on all the time.
+fn one_restarted(bench: &Bench) -> Result<()> {
+    let image = image(bench)?;
+    let system = bench.path("system.toml");
+    let text = std::fs::read_to_string(paths::repository().join(SYSTEM))?;
+    // The last partition is the one.
+    let policy = "restart = \"on-failure\"\nrestart_limit = 1\n\n[[connection]]";
+    std::fs::write(&system, text.replacen("[[connection]]", policy, 1))?;
+    let system = system.display().to_string();
+    let options = ["--system", &system, "--disk", &image, "--beside", TWO_LIVES];
+    let options: Vec<&str> = options.into_iter().chain(["--hypervisor-options", "kill=app2@6000"]).collect();
+    let ended = bench.boot(&options, &["sh", "-c", UNDISTURBED], &[])?;
+    ended.expect_status(0)?.expect_output("there again\n")?;
+    let log = std::fs::read_to_string(bench.path("log"))?;
+    for event in ["partition app2: killed", "partition app2: started again (1)"] {
+        if !log.contains(event) {
+            bail!("`{event}` is not in the log");
+        }
+    }
+    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run()
+}
+
+/// What the other partition had written is on the disk when the run has ended, and nothing that has no name.
+fn end(bench: &Bench) -> Result<()> {
+    let image = image(bench)?;
+    let options = ["--system", SYSTEM, "--disk", &image, "--beside", UNSYNCED];
+    let script = "i=0; until [ -e /root/written ] || [ $i -ge 200 ]; do sleep 0.1; i=$((i + 1)); done";
+    bench.boot(&options, &["sh", "-c", script], &[])?.expect_status(0)?;
+    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run()?;
+    let copy = bench.path("theirs");
+    let request = format!("dump /root/theirs {}", copy.display());
+    Tool::new("/sbin/debugfs").args(["-R", &request]).arg(&image).run()?;
+    let wanted: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
+    if std::fs::read_to_string(&copy)? != wanted {
+        bail!("what the other partition had written is not on the disk");
+    }
+    Ok(())
 }
