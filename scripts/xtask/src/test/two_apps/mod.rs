@@ -22,6 +22,12 @@ const TWO_LIVES: &str = "echo life >> /root/lives; sync
 const UNDISTURBED: &str = "i=0; until [ -e /root/again ]; do
         i=$((i + 1)); [ $i -le 1000 ] && echo $i >> /root/mine || exit 3; sleep 0.05
     done; [ \"$(wc -l < /root/mine)\" = $i ] || exit 4; cat /root/again";
+/// Appends to a file of its own while the server dies and comes back, then reads the other one's.
+const APPEND: &str = "i=0; errors=0; kept=0; exec 4>> /root/own.$me; sync; while [ $i -lt 90 ]; do i=$((i + 1))
+        if echo $me $i >&4; then kept=$((kept + 1)); else errors=$((errors + 1)); fi; sleep 0.1
+    done; [ $errors -le 1 ] || exit 3; echo $kept > /root/kept.$me
+    i=0; until [ -s /root/kept.$other ]; do i=$((i + 1)); [ $i -le 600 ] || exit 4; sleep 0.1; done
+    [ \"$(wc -l < /root/own.$other)\" = \"$(cat /root/kept.$other)\" ] || exit 5; echo whole > /root/end.$me";
 /// Leaves a file that is not synchronized, and one without a name.
 const UNSYNCED: &str = "exec 3> /root/nameless; rm /root/nameless; seq 1 100000 >&3
     seq 1 20000 > /root/theirs; : > /root/written; sleep 1000";
@@ -32,6 +38,7 @@ pub const CASES: &[Case] = &[
     Case { name: "two-apps-2-cpus", limit_s: 900, run: two_cpus },
     Case { name: "two-apps-one-killed", limit_s: 400, run: one_killed },
     Case { name: "two-apps-one-restarted", limit_s: 400, run: one_restarted },
+    Case { name: "two-apps-server-restarted", limit_s: 400, run: server_restarted },
     Case { name: "two-apps-end", limit_s: 300, run: end },
 ];
 
@@ -110,6 +117,24 @@ fn one_restarted(bench: &Bench) -> Result<()> {
         }
     }
     Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run()
+}
+
+/// Both go on with a new server: they take their leases again, and what each had in its cache gets to the other one.
+fn server_restarted(bench: &Bench) -> Result<()> {
+    let image = image(bench)?;
+    let beside = format!("me=b other=a; {APPEND}");
+    let options = ["--system", SYSTEM, "--disk", &image, "--beside", &beside];
+    let options: Vec<&str> = options.into_iter().chain(["--hypervisor-options", "kill=ext2@6000"]).collect();
+    let script = format!(
+        "me=a other=b; {APPEND}
+        i=0; until [ -s /root/end.b ]; do i=$((i + 1)); [ $i -le 600 ] || exit 6; sleep 0.1; done; cat /root/end.b"
+    );
+    let ended = bench.boot(&options, &["sh", "-c", &script], &[])?;
+    ended.expect_status(0)?.expect_output("whole\n")?;
+    if !std::fs::read_to_string(bench.path("log"))?.contains("partition ext2: started again (1)") {
+        bail!("the server was not started again");
+    }
+    Ok(())
 }
 
 /// What the other partition had written is on the disk when the run has ended, and nothing that has no name.
