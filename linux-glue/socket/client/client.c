@@ -40,11 +40,14 @@ static bool is_complete(struct sawmill_slot *slot)
 	       sawmill_slot_is_lost(slot);
 }
 
-static s64 check_result(u64 word)
+/* An errno or 0; only urgent data has a length for a result. */
+static s64 check_result(enum sawmill_socket_operation operation,
+			const u64 in[SAWMILL_CALL_WORDS], u64 word)
 {
+	u64 most = operation == SAWMILL_SOCKET_SEND_URGENT ? in[2] : 0;
 	s64 result = (s64)word;
 
-	return result >= -MAX_ERRNO && result <= INT_MAX ? result : -EPROTO;
+	return result >= -MAX_ERRNO && result <= (s64)most ? result : -EPROTO;
 }
 
 static void look(void *context, u32 number)
@@ -182,7 +185,7 @@ s64 sawmill_slot_call(struct sawmill_slot *slot,
 	} else if (error) {
 		return error;
 	}
-	return check_result(out[0]);
+	return check_result(operation, in, out[0]);
 }
 
 s64 sawmill_slot_simple(struct sawmill_slot *slot,
