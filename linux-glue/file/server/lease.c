@@ -15,54 +15,22 @@
  *
  * A request that has to wait is parked: its handler returns, and a worker runs
  * it again when the lease is gone. So no thread of the server waits for a
- * client. A client that neither gives a lease nor writes back for a while
- * is cut off: it loses all leases, and gets errors until it begins anew.
+ * client. Who the clients are, and who takes too long, is in clients.c.
  *
- * Locks: clients_lock (rwsem, outside of client->nodes): the list of clients;
- * lease_lock (spinlock, innermost): leases, what is parked, the flags of
- * clients, and the list of clients, too.
+ * Lock: lease_lock (spinlock, innermost): leases, what is parked, and the
+ * flags of clients.
  */
-#include <linux/hashtable.h>
 #include <linux/iversion.h>
-#include <linux/jiffies.h>
-#include <linux/random.h>
-#include <linux/slab.h>
-#include <linux/workqueue.h>
-#include "server.h"
+#include "lease.h"
 
-/* Without a sign of life: WRITE, or the lease given. */
-#define RECALL_LIMIT	(5 * HZ)
-/* From the question to READY: all that is dirty has to be written. */
-#define READY_LIMIT	(30 * HZ)
-#define WATCH_INTERVAL	(HZ / 10)
 /* More, and the client is asked for its oldest. */
 #define LEASES_MAX	1024
 #define FIRST_VERSION	2	/* ext2 begins with 1 */
 
-struct lease {
-	struct hlist_node hash;
-	struct list_head of_holder;
-	struct list_head recalled;	/* empty: not asked for */
-	struct list_head parked;	/* requests that wait for its end */
-	struct server_client *holder;	/* NULL: lost, writes under way */
-	u64 id;
-	unsigned int writes;		/* WRITEs of the holder under way */
-	bool is_announced;		/* the holder has been told */
-	unsigned long deadline;
-};
-
-bool lease_sharing;
-
-static DECLARE_RWSEM(clients_lock);
-static LIST_HEAD(clients);
-static DEFINE_SPINLOCK(lease_lock);
+DEFINE_SPINLOCK(lease_lock);
+LIST_HEAD(leases_recalled);
 static DEFINE_HASHTABLE(leases, 8);
-static LIST_HEAD(recalled);
-static LIST_HEAD(joiners);		/* INITs that wait for READY */
 static u32 last_version = FIRST_VERSION;
-static struct workqueue_struct *workers;
-static void watch_holders(struct work_struct *work);
-static DECLARE_DELAYED_WORK(watch, watch_holders);
 
 static struct lease *find(u64 id)
 {
@@ -76,15 +44,15 @@ static struct lease *find(u64 id)
 
 /* ---- parked requests; all under lease_lock ---- */
 
-static void park(struct request *request, struct list_head *list)
+void lease_park(struct request *request, struct list_head *list)
 {
 	atomic_inc(&request->client->parked);
 	INIT_WORK(&request->again, request_run_again);
 	list_add_tail(&request->parked, list);
-	mod_delayed_work(workers, &watch, WATCH_INTERVAL);
+	clients_watch();
 }
 
-static void run_parked(struct list_head *list, const struct server_client *only)
+void lease_run_parked(struct list_head *list, const struct server_client *only)
 {
 	struct request *request, *next;
 
@@ -92,7 +60,7 @@ static void run_parked(struct list_head *list, const struct server_client *only)
 		if (only && request->client != only)
 			continue;
 		list_del(&request->parked);
-		queue_work(workers, &request->again);
+		queue_work(lease_workers, &request->again);
 	}
 }
 
@@ -119,11 +87,11 @@ static void end_lease(struct lease *lease)
 		return;
 	hash_del(&lease->hash);
 	list_del(&lease->recalled);
-	run_parked(&lease->parked, NULL);
+	lease_run_parked(&lease->parked, NULL);
 	kfree(lease);
 }
 
-static void end_leases(struct server_client *client)
+void lease_end_all(struct server_client *client)
 {
 	struct lease *lease, *next;
 
@@ -131,7 +99,7 @@ static void end_leases(struct server_client *client)
 		end_lease(lease);
 }
 
-static void announce(struct lease *lease)
+void lease_announce(struct lease *lease)
 {
 	struct sawmill_file_header *header = lease->holder->header;
 	unsigned int i;
@@ -146,46 +114,11 @@ static void recall(struct lease *lease)
 {
 	if (!lease->holder || !list_empty(&lease->recalled))
 		return;
-	list_add_tail(&lease->recalled, &recalled);
+	list_add_tail(&lease->recalled, &leases_recalled);
 	lease->is_announced = false;
 	lease->deadline = jiffies + RECALL_LIMIT;
-	announce(lease);
-	mod_delayed_work(workers, &watch, WATCH_INTERVAL);
-}
-
-static void cut_off(struct server_client *client)
-{
-	pr_warn("sawmill: file: client %llu does not give back what it holds: cut off\n",
-		client->connection->badge);
-	client->is_cut_off = true;
-	end_leases(client);
-	run_parked(&joiners, NULL);
-}
-
-/* Looks after clients that have been asked for something. */
-static void watch_holders(struct work_struct *work)
-{
-	struct server_client *client;
-	struct lease *lease, *next;
-
-	spin_lock(&lease_lock);
-	list_for_each_entry_safe(lease, next, &recalled, recalled)
-		if (lease->holder && !lease->is_announced)
-			announce(lease);
-	list_for_each_entry(client, &clients, among) {
-		bool is_late = client->is_asked && !client->is_ready &&
-			       time_after(jiffies, client->ready_deadline);
-
-		list_for_each_entry(lease, &recalled, recalled)
-			if (lease->holder == client &&
-			    time_after(jiffies, lease->deadline))
-				is_late = true;
-		if (is_late && !client->is_cut_off)
-			cut_off(client);
-	}
-	if (!list_empty(&recalled) || !list_empty(&joiners))
-		mod_delayed_work(workers, &watch, WATCH_INTERVAL);
-	spin_unlock(&lease_lock);
+	lease_announce(lease);
+	clients_watch();
 }
 
 /* ---- before and after an operation ---- */
@@ -216,7 +149,7 @@ int lease_admit(struct request *request, u64 id, enum access access)
 		}
 	} else if (access == ACCESS_READ && lease && lease->holder != client) {
 		recall(lease);
-		park(request, &lease->parked);
+		lease_park(request, &lease->parked);
 		error = -EINPROGRESS;
 	}
 	spin_unlock(&lease_lock);
@@ -252,7 +185,7 @@ int lease_settle(struct request *request)
 	if (lease && !client->is_leaving &&
 	    time_before(jiffies, client->settle_deadline)) {
 		recall(lease);
-		park(request, &lease->parked);
+		lease_park(request, &lease->parked);
 		error = -EINPROGRESS;
 	} else {
 		client->settle_deadline = 0;
@@ -282,43 +215,6 @@ bool lease_is_foreign(const struct server_client *client, u64 id)
 	is_foreign = lease && lease->holder != client;
 	spin_unlock(&lease_lock);
 	return is_foreign;
-}
-
-/* Tells the others; under lease_lock. */
-static void raise(const struct server_client *changer, u64 id)
-{
-	struct server_client *client;
-
-	list_for_each_entry(client, &clients, among)
-		if (client != changer && client->is_joined)
-			atomic_inc((atomic_t *)&client->header->changes[
-					SAWMILL_FILE_BUCKET(id)]);
-}
-
-void lease_raise(const struct server_client *client, const struct inode *inode)
-{
-	/* What was changed is to be seen by who sees the counter. */
-	smp_mb();
-	spin_lock(&lease_lock);
-	raise(client, id_of(inode));
-	spin_unlock(&lease_lock);
-}
-
-/* Equal parts of @blocks for all. */
-void lease_share_out(u32 blocks,
-		     void (*tell)(struct server_client *client, void *part))
-{
-	struct server_client *client;
-	unsigned int count = 0;
-
-	spin_lock(&lease_lock);
-	list_for_each_entry(client, &clients, among)
-		count += client->is_joined;
-	blocks /= max(count, 1U);
-	list_for_each_entry(client, &clients, among)
-		if (client->is_joined)
-			tell(client, &blocks);
-	spin_unlock(&lease_lock);
 }
 
 /* ---- versions of file data ---- */
@@ -360,18 +256,6 @@ void lease_data_changed(struct inode *inode)
 
 /* ---- LEASE ---- */
 
-static void tell_others(const struct server_client *changer)
-{
-	struct server_client *client;
-
-	list_for_each_entry(client, &clients, among) {
-		if (client == changer || !client->is_joined)
-			continue;
-		atomic_inc((atomic_t *)&client->header->take_count);
-		sawmill_connection_signal(client->connection);
-	}
-}
-
 static int take(struct request *request, struct inode *inode)
 {
 	struct server_client *client = request->client;
@@ -391,7 +275,7 @@ static int take(struct request *request, struct inode *inode)
 	lease = find(id);
 	if (lease && lease->holder != client) {
 		recall(lease);
-		park(request, &lease->parked);
+		lease_park(request, &lease->parked);
 		spin_unlock(&lease_lock);
 		kfree(fresh);
 		return -EINPROGRESS;
@@ -409,9 +293,9 @@ static int take(struct request *request, struct inode *inode)
 						of_holder));
 	}
 	now = renew_version(inode);
-	raise(client, id);
+	clients_raise(client, id);
 	/* Who has it mapped does not look at counters. */
-	tell_others(client);
+	clients_tell_of_take(client);
 	spin_unlock(&lease_lock);
 	kfree(fresh);
 	put_attributes(request);
@@ -452,16 +336,6 @@ static int give(struct server_client *client, u64 id)
 	return 0;
 }
 
-static int become_ready(struct server_client *client)
-{
-	spin_lock(&lease_lock);
-	if (client->is_asked)
-		client->is_ready = true;
-	run_parked(&joiners, NULL);
-	spin_unlock(&lease_lock);
-	return 0;
-}
-
 int operate_lease(struct request *request)
 {
 	const struct sawmill_file_lease_in *in = take_arg(request, sizeof(*in));
@@ -477,132 +351,7 @@ int operate_lease(struct request *request)
 	case SAWMILL_FILE_LEASE_GIVE:
 		return give(request->client, request->header.nodeid);
 	case SAWMILL_FILE_LEASE_READY:
-		return become_ready(request->client);
+		return client_is_ready(request->client);
 	}
 	return -EINVAL;
 }
-
-/* ---- clients come and go ---- */
-
-static void ask_to_share(struct server_client *client)
-{
-	if (client->is_asked)
-		return;
-	client->is_asked = true;
-	client->ready_deadline = jiffies + READY_LIMIT;
-	WRITE_ONCE(client->header->is_shared, 1);
-	sawmill_connection_signal(client->connection);
-}
-
-static void count_sharers(void)
-{
-	struct server_client *client;
-	bool is_sharing = false;
-
-	list_for_each_entry(client, &clients, among)
-		is_sharing |= client->is_joined && client->is_asked;
-	WRITE_ONCE(lease_sharing, is_sharing);
-}
-
-/* INIT: 0, or -EINPROGRESS: the request is parked until the others are ready. */
-int lease_join(struct request *request, bool is_resumed)
-{
-	struct server_client *client = request->client, *other;
-	bool has_others = false, is_waiting = false;
-	int error = 0;
-
-	spin_lock(&lease_lock);
-	list_for_each_entry(other, &clients, among) {
-		if (other == client || !other->is_joined || other->is_cut_off)
-			continue;
-		has_others = true;
-		if (!other->is_ready) {
-			is_waiting = true;
-			ask_to_share(other);
-		}
-	}
-	if (client->is_leaving) {
-		error = -EIO;
-	} else if (is_waiting) {
-		park(request, &joiners);
-		error = -EINPROGRESS;
-	} else {
-		/* Who shared with an earlier server goes on like that. */
-		if (is_resumed && READ_ONCE(client->header->is_shared))
-			has_others = true;
-		client->is_asked = has_others;
-		client->is_ready = has_others;
-		client->is_cut_off = false;
-		client->is_joined = true;
-		WRITE_ONCE(client->header->is_shared, has_others);
-	}
-	count_sharers();
-	spin_unlock(&lease_lock);
-	return error;
-}
-
-/* DESTROY, INIT again, or it died. */
-void lease_leave(struct server_client *client)
-{
-	struct lease *lease;
-
-	spin_lock(&lease_lock);
-	client->is_joined = false;
-	end_leases(client);
-	list_for_each_entry(lease, &recalled, recalled)
-		run_parked(&lease->parked, client);
-	run_parked(&joiners, NULL);
-	count_sharers();
-	spin_unlock(&lease_lock);
-}
-
-void lease_attach(struct server_client *client)
-{
-	INIT_LIST_HEAD(&client->leases);
-	get_random_bytes(&client->owner_key, sizeof(client->owner_key));
-	init_waitqueue_head(&client->idle);
-	down_write(&clients_lock);
-	spin_lock(&lease_lock);
-	list_add_tail(&client->among, &clients);
-	spin_unlock(&lease_lock);
-	up_write(&clients_lock);
-}
-
-/* Returns when nothing of the client is parked any more. */
-void lease_detach(struct server_client *client)
-{
-	spin_lock(&lease_lock);
-	client->is_leaving = true;
-	spin_unlock(&lease_lock);
-	lease_leave(client);
-	wait_event(client->idle, !atomic_read(&client->parked));
-	down_write(&clients_lock);
-	spin_lock(&lease_lock);
-	list_del(&client->among);
-	spin_unlock(&lease_lock);
-	up_write(&clients_lock);
-}
-
-/* node_keep() for everybody who may know the inode. */
-int lease_keep(struct server_client *client, struct dentry *dentry)
-{
-	int error;
-
-	if (!READ_ONCE(lease_sharing))
-		return node_keep(client, dentry);
-	down_read(&clients_lock);
-	error = 0;
-	list_for_each_entry(client, &clients, among)
-		if (!error && READ_ONCE(client->is_initialized))
-			error = node_keep(client, dentry);
-	up_read(&clients_lock);
-	return error;
-}
-
-static int __init lease_init(void)
-{
-	workers = alloc_workqueue("sawmill-lease", WQ_UNBOUND | WQ_MEM_RECLAIM,
-				  0);
-	return workers ? 0 : -ENOMEM;
-}
-subsys_initcall(lease_init);

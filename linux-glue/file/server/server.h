@@ -2,10 +2,10 @@
 /*
  * The file server: FUSE requests answered from the VFS over one ext2 mount.
  *
- * service.c receives and validates, node.c keeps the table of inodes that a
- * client refers to, the other files answer groups of operations. Everything
- * that comes from a client has been copied out of shared memory before it is
- * looked at, and is wrong until checked.
+ * calls.c receives and validates, service.c dispatches, node.c keeps the table
+ * of inodes that a client refers to, the other files answer groups of
+ * operations. Everything that comes from a client has been copied out of shared
+ * memory before it is looked at, and is wrong until checked.
  */
 #ifndef _SAWMILL_FILE_SERVER_H
 #define _SAWMILL_FILE_SERVER_H
@@ -20,6 +20,8 @@
 #include <linux/xarray.h>
 #include <sawmill/carrier.h>
 #include <sawmill/file.h>
+
+#define WRITE_MAX	(SAWMILL_FILE_PAGES_MAX * SAWMILL_FILE_PAGE)
 
 /* Attributes and names stay valid until this client changes them. */
 #define VALID_SECONDS	(1UL << 28)
@@ -98,7 +100,14 @@ struct request {
 	struct work_struct again;	/* runs it again */
 };
 
-/* service.c: takes arguments off the front; NULL if the request is short. */
+/* service.c: -EINPROGRESS: parked, request_run_again() has it run again */
+int request_run(struct request *request);
+
+/* calls.c: of the service. */
+void request_handle(struct sawmill_call *call);
+void request_late(struct sawmill_call *call,
+		  const u64 words[SAWMILL_CALL_WORDS]);
+/* Takes arguments off the front; NULL if the request is short. */
 const void *take_arg(struct request *request, unsigned int size);
 const char *take_name(struct request *request);
 /* Room for a result of @size bytes; NULL if the client gave too little. */
