@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The Rust parts that run on the machine: the hypervisor and flat partition images.
+//! What is compiled to run on the machine: the hypervisor, flat partition images, and programs of C.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use goblin::elf::Elf;
 use goblin::elf::program_header::PT_LOAD;
 
-use crate::paths;
+use crate::command::Tool;
+use crate::{linux, paths};
 
 const TARGET: &str = "x86_64-unknown-none";
 
@@ -21,6 +22,19 @@ pub fn hypervisor(features: &[&str]) -> Result<PathBuf> {
     let directory = paths::target().join(features.join("-"));
     cargo("sawmill-image", features, &directory)?;
     Ok(binary("sawmill-image", &directory))
+}
+
+/// The sources of C in a directory.
+pub fn c_sources(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut sources = linux::files_below(dir).with_context(|| format!("cannot read {}", dir.display()))?;
+    sources.retain(|file| file.extension().is_some_and(|extension| extension == "c"));
+    Ok(sources)
+}
+
+/// Compiles a program of C for Linux from `sources`, with everything it needs in it; a warning is an error.
+pub fn static_c(program: &Path, sources: &[PathBuf], options: &[&str]) -> Result<()> {
+    let flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s"];
+    Tool::new("gcc").args(flags).args(options).arg("-o").arg(program).args(sources).run()
 }
 
 /// Builds the binary `bin` of `package` and returns it as a flat image.

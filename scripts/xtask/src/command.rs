@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -22,6 +22,7 @@ pub struct Tool {
     command: Command,
     name: String,
     log: Option<PathBuf>,
+    accepted: &'static [i32],
 }
 
 impl Tool {
@@ -30,7 +31,7 @@ impl Tool {
         let name = program.as_ref().to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.stdin(Stdio::null());
-        Self { command, name, log: None }
+        Self { command, name, log: None, accepted: &[] }
     }
 
     /// Adds one argument.
@@ -63,6 +64,16 @@ impl Tool {
         self
     }
 
+    /// Takes these exit statuses for success, too.
+    pub fn accept(mut self, statuses: &'static [i32]) -> Self {
+        self.accepted = statuses;
+        self
+    }
+
+    fn is_good(&self, status: ExitStatus) -> bool {
+        status.success() || status.code().is_some_and(|code| self.accepted.contains(&code))
+    }
+
     /// Runs to the end, quietly.
     ///
     /// # Errors
@@ -79,14 +90,14 @@ impl Tool {
         if let Some(log) = self.log.clone() {
             let (out, err) = self.open_log(&log)?;
             let status = self.command.stdout(out).stderr(err).status().with_context(|| self.missing())?;
-            if !status.success() {
+            if !self.is_good(status) {
                 bail!("`{}` failed ({status}); the end of {}:\n{}", self.name, log.display(), tail(&log)?);
             }
             return Ok(String::new());
         }
         let output = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).output();
         let output = output.with_context(|| self.missing())?;
-        if !output.status.success() {
+        if !self.is_good(output.status) {
             let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
             said.push_str(&String::from_utf8_lossy(&output.stderr));
             bail!("`{}` failed ({}):\n{}", self.name, output.status, last_lines(&said));
@@ -114,7 +125,7 @@ impl Tool {
             }
         }
         let status = child.wait()?;
-        if !status.success() {
+        if !self.is_good(status) {
             bail!("`{}` failed ({status}); the end of {}:\n{}", self.name, log.display(), tail(&log)?);
         }
         Ok(())

@@ -8,6 +8,7 @@ mod build;
 mod command;
 mod cpio;
 mod doctor;
+mod ext2;
 mod generate;
 mod image;
 mod initrd;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::command::Tool;
+use crate::ext2;
 use crate::linux;
 use crate::paths::{self, Scratch};
 use crate::progress::{self, Phase};
@@ -75,7 +76,7 @@ pub fn busybox() -> Result<PathBuf> {
 /// Makes `out`, an image of `size` with a minimal Debian and `packages`.
 pub fn debian(out: &Path, size: &str, packages: &[String]) -> Result<()> {
     let image = cached_debian(size, packages)?;
-    Tool::new("cp").args(["--reflink=auto", "--sparse=always", "--"]).arg(&image).arg(out).run()
+    ext2::copy(&image, out)
 }
 
 /// The cached image of `packages`, made when missing; not to be written to.

@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::command::Tool;
-use crate::paths;
+use crate::{build, paths};
 
 /// Where the program is on the image.
 pub const PROGRAM: &str = "/sawmill-bench";
@@ -20,18 +20,8 @@ const IMAGE_BYTES: u64 = 48 << 20;
 
 /// Compiles servers/bench into one static binary.
 pub fn compile(into: &Path) -> Result<PathBuf> {
-    let sources = paths::repository().join("servers/bench");
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "c") {
-            files.push(path);
-        }
-    }
-    files.sort();
     let binary = into.join("sawmill-bench");
-    let flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s", "-o"];
-    Tool::new("gcc").args(flags).arg(&binary).args(&files).run()?;
+    build::static_c(&binary, &build::c_sources(&paths::repository().join("servers/bench"))?, &[])?;
     Ok(binary)
 }
 

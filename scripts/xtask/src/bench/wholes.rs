@@ -7,9 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
-use crate::command::Tool;
 use crate::progress::Phase;
-use crate::{paths, rootfs};
+use crate::{ext2, paths, rootfs};
 
 /// The jobs, by case of `servers/bench/cases_whole.c`.
 pub const JOBS: [&str; 5] = ["tar", "make", "sqlite3", "redis-unix", "redis"];
@@ -54,7 +53,7 @@ pub fn make_image(program: &Path, into: &Path) -> Result<PathBuf> {
     writeln!(orders, "write {} {target}\nset_inode_field {target} mode 0100755", program.display())?;
     let script = into.join("orders");
     std::fs::write(&script, orders)?;
-    Tool::new("debugfs").arg("-w").arg("-f").arg(&script).arg(&image).output()?;
+    ext2::change_all(&image, &script)?;
     Ok(image)
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::Tool;
+use crate::ext2;
 use crate::paths::Scratch;
 
 const SECTOR_BYTES: u64 = 512;
@@ -44,9 +44,7 @@ impl Disk {
         let path = scratch.join("disk");
         match changes {
             Changes::Dropped => {
-                Tool::new("cp").args(["--reflink=auto", "--sparse=always", "--"]).arg(&image).arg(&path).run()?;
-                // A cached image is read-only; its copy is not.
-                Tool::new("chmod").arg("u+w").arg(&path).run()?;
+                ext2::copy(&image, &path)?;
                 Ok(Self { path, _lock: None })
             }
             Changes::Kept => {
@@ -64,17 +62,6 @@ impl Disk {
 
     /// Copies a file out of the image, which no machine uses any more.
     pub fn copy_out(&self, guest: &str, host: &Path) -> Result<()> {
-        if guest.contains('"') || guest.contains('\n') || !guest.starts_with('/') {
-            bail!("`{guest}` cannot be copied: give an absolute path without quotes");
-        }
-        let wanted = host.as_os_str().to_string_lossy();
-        let _ = std::fs::remove_file(host);
-        let debugfs = if Path::new("/sbin/debugfs").exists() { "/sbin/debugfs" } else { "debugfs" };
-        let request = format!("dump \"{guest}\" \"{wanted}\"");
-        Tool::new(debugfs).args(["-R", &request]).arg(&self.path).run()?;
-        if !host.is_file() {
-            bail!("{guest} is not a file in the image");
-        }
-        Ok(())
+        ext2::take(&self.path, guest, host)
     }
 }

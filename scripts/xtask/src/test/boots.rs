@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests that boot the multiserver and run unmodified programs.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 
 use super::Case;
 use super::measure;
 use super::support::Bench;
 use crate::command::Tool;
-use crate::{linux, paths, rootfs};
+use crate::{ext2, linux, paths, rootfs};
 
 /// Size of the Debian image.
 pub const DEBIAN_SIZE: &str = "1G";
@@ -120,8 +118,7 @@ fn shell(bench: &Bench) -> Result<()> {
 
 /// What a program writes is in the image, and the image is clean.
 fn disk_changes_kept(bench: &Bench) -> Result<()> {
-    let image = bench.path("disk.ext2");
-    Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
+    let image = bench.image("32M", &[])?;
     let (disk, out) = (image.display().to_string(), bench.path("out"));
     let copy = format!("/root/data:{}", out.display());
     let script = "seq 1 50000 > /root/data; mkdir /root/d; mv /root/data /root/d/x; mv /root/d/x /root/data; md5sum < /root/data";
@@ -129,13 +126,12 @@ fn disk_changes_kept(bench: &Bench) -> Result<()> {
     ended.expect_status(0)?;
     let sum = Tool::new("md5sum").arg(&out).output()?;
     ended.expect_output(&format!("{}  -\n", sum.split_whitespace().next().unwrap_or_default()))?;
-    expect_clean(&image)
+    ext2::expect_clean(&image)
 }
 
 /// With --snapshot the image is not touched.
 fn disk_snapshot(bench: &Bench) -> Result<()> {
-    let image = bench.path("disk.ext2");
-    Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
+    let image = bench.image("32M", &[])?;
     let before = Tool::new("md5sum").arg(&image).output()?;
     let disk = image.display().to_string();
     bench.boot(&["--disk", &disk, "--snapshot"], &["sh", "-c", "echo x > /root/x; sync"], &[])?.expect_status(0)?;
@@ -165,9 +161,5 @@ fn debian_job(bench: &Bench) -> Result<()> {
     if !report.contains("integrity ok") {
         bail!("the report is not whole:\n{report}");
     }
-    expect_clean(&image)
-}
-
-fn expect_clean(image: &Path) -> Result<()> {
-    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(image).run().context("the image is not clean")
+    ext2::expect_clean(&image)
 }

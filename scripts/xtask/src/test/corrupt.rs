@@ -11,17 +11,15 @@ use anyhow::{Context, Result, bail};
 use fastrand::Rng;
 
 use super::Case;
-use super::support::Bench;
+use super::support::{Bench, DEFECTS, lines_with};
 use crate::command::Tool;
-use crate::rootfs;
+use crate::ext2::{self, ask};
 
 const JOB: &str = include_str!("corrupt-job.sh");
 /// Kinds of places.
 const KINDS: u64 = 7;
 /// Status of a run whose system failed, for instance because there is nothing to mount.
 const SYSTEM_FAILED: i32 = 125;
-/// What a kernel says when something is wrong with itself.
-const COMPLAINTS: [&str; 5] = ["BUG:", "kernel BUG", "Oops", "general protection", "Kernel panic"];
 /// What stock Linux does, too, if the superblock says so.
 const ASKED_FOR: &str = "panic - not syncing: EXT2-fs";
 
@@ -50,7 +48,7 @@ fn corrupt(bench: &Bench, seeds: std::ops::Range<u64>) -> Result<()> {
 /// Boots one corrupted image; returns 1 if it was refused as a whole.
 fn one(bench: &Bench, good: &Path, pieces: &[Vec<Piece>], seed: u64) -> Result<u64> {
     let image = bench.path("bad.ext2");
-    Tool::new("cp").args(["--sparse=always"]).arg(good).arg(&image).run()?;
+    ext2::copy(good, &image)?;
     let mut rng = Rng::with_seed(seed);
     let kind = usize::try_from(seed % KINDS)?;
     let file = std::fs::OpenOptions::new().write(true).open(&image)?;
@@ -68,12 +66,9 @@ fn one(bench: &Bench, good: &Path, pieces: &[Vec<Piece>], seed: u64) -> Result<u
     drop(file);
     let disk = image.display().to_string();
     let ended = bench.boot(&["--disk", &disk], &["sh", "-c", JOB], &[])?;
-    let log = std::fs::read_to_string(bench.path("log"))?;
-    let complaint = log
-        .lines()
-        .find(|line| COMPLAINTS.iter().any(|complaint| line.contains(complaint)) && !line.contains(ASKED_FOR));
-    if let Some(complaint) = complaint {
-        bail!("a kernel complains: {complaint}");
+    let log = bench.log();
+    if let Some(defect) = lines_with(&log, &DEFECTS).find(|line| !line.contains(ASKED_FOR)) {
+        bail!("a kernel complains: {defect}");
     }
     if ended.output.contains("HUNG") {
         bail!("a program hung:\n{}", ended.output);
@@ -88,11 +83,7 @@ fn one(bench: &Bench, good: &Path, pieces: &[Vec<Piece>], seed: u64) -> Result<u
 
 /// An image with programs, and a tree that is none of them.
 fn image(bench: &Bench) -> Result<PathBuf> {
-    let image = bench.path("good.ext2");
-    Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
-    Tool::new("chmod").arg("u+w").arg(&image).run()?;
-    Tool::new("truncate").args(["-s", "48M"]).arg(&image).run()?;
-    Tool::new("/sbin/resize2fs").arg(&image).run()?;
+    let image = bench.image("48M", &[])?;
     let mut commands = String::from("mkdir /data\n");
     let mut write = |name: &str, length: usize| -> Result<()> {
         let file = bench.path(&name.replace('/', "-"));
@@ -116,13 +107,9 @@ fn image(bench: &Bench) -> Result<PathBuf> {
     }
     let script = bench.path("commands");
     std::fs::write(&script, commands)?;
-    Tool::new("/sbin/debugfs").args(["-w", "-f"]).arg(&script).arg(&image).run()?;
-    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run().context("the image is not clean")?;
+    ext2::change_all(&image, &script)?;
+    ext2::expect_clean(&image)?;
     Ok(image)
-}
-
-fn ask(image: &Path, request: &str) -> Result<String> {
-    Tool::new("/sbin/debugfs").args(["-R", request]).arg(image).output()
 }
 
 fn numbers(text: &str) -> Vec<u64> {

@@ -5,15 +5,14 @@
 use anyhow::{Context, Result, bail};
 
 use super::Case;
-use super::support::Bench;
-use crate::command::Tool;
-use crate::rootfs;
+use super::support::{Bench, DEFECTS, lines_with};
+use crate::ext2;
 
 /// What the honest client does meanwhile, and what programs do with the hostile server.
 const CLIENT_JOB: &str = include_str!("hostile-client-job.sh");
 const SERVER_JOB: &str = include_str!("hostile-server-job.sh");
-/// What a kernel says when something is wrong with itself.
-const COMPLAINTS: [&str; 6] = ["WARNING:", "BUG:", "Oops", "Call Trace", "general protection", "Kernel panic"];
+/// What a kernel says beside [`DEFECTS`] when something is wrong with itself.
+const WARNINGS: [&str; 2] = ["WARNING:", "Call Trace"];
 
 /// The tests.
 pub const CASES: &[Case] = &[
@@ -29,40 +28,36 @@ pub const LONG: &[Case] = &[
 
 /// The other client's files stay whole, the server says nothing, and the image is clean.
 fn client(bench: &Bench, cpus: &str, options: &str) -> Result<()> {
-    let image = bench.path("disk.ext2");
-    Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
-    Tool::new("chmod").arg("u+w").arg(&image).run()?;
-    Tool::new("truncate").args(["-s", "512M"]).arg(&image).run()?;
-    Tool::new("/sbin/resize2fs").arg(&image).run()?;
+    let image = bench.image("512M", &[])?;
     let disk = image.display().to_string();
     let mut arguments = vec!["--system", "servers/hostile-client.toml", "--cpus", cpus, "--disk", &disk];
     if !options.is_empty() {
         arguments.extend(["--hypervisor-options", options]);
     }
     let ended = bench.boot(&arguments, &["sh", "-c", CLIENT_JOB], &[]);
-    let log = std::fs::read_to_string(bench.path("log")).unwrap_or_default();
+    let log = bench.log();
     expect_silence(&log)?;
     ended?.expect_status(0)?.expect_in_output("files are whole")?;
     let last = log.lines().rev().find(|line| line.contains("hostile client: seed") && line.contains(" refused"));
     let sum = last.and_then(|line| line.split_once("hostile client: ")).context("the hostile client did not finish")?;
     super::measure::remember(format!("hostile file client: {} ({cpus} CPU(s))", sum.1));
-    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run().context("the image is not clean")
+    ext2::expect_clean(&image)
 }
 
 /// Programs get errors, the partition goes on.
 fn server(bench: &Bench, cpus: &str) -> Result<()> {
     let arguments = ["--system", "servers/hostile-server.toml", "--cpus", cpus];
     let ended = bench.boot(&arguments, &["sh", "-c", SERVER_JOB], &[]);
-    expect_silence(&std::fs::read_to_string(bench.path("log")).unwrap_or_default())?;
+    expect_silence(&bench.log())?;
     ended?.expect_status(0)?.expect_in_output("the rest goes on")?;
     Ok(())
 }
 
 /// No kernel complains about itself.
 pub(super) fn expect_silence(log: &str) -> Result<()> {
-    let kernels = log.lines().filter(|line| line.starts_with("[ext2]") || line.starts_with("[app]"));
-    let complaints: Vec<&str> =
-        kernels.filter(|line| COMPLAINTS.iter().any(|complaint| line.contains(complaint))).take(20).collect();
+    let words = [DEFECTS.as_slice(), &WARNINGS].concat();
+    let is_kernel = |line: &&str| ["[ext2]", "[app]", "[ip]"].iter().any(|name| line.starts_with(name));
+    let complaints: Vec<&str> = lines_with(log, &words).filter(is_kernel).take(20).collect();
     if !complaints.is_empty() {
         bail!("a kernel complains:\n{}", complaints.join("\n"));
     }

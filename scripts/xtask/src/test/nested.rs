@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The multiserver under KVM with nested VT-x, which a Linux in Bochs provides: long, for `--all` or by name.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::Case;
 use super::support::Bench;
 use crate::command::Tool;
-use crate::{paths, rootfs};
+use crate::{ext2, paths};
 
 /// The machine of all these tests.
 const MACHINE: [&str; 2] = ["--machine", "kvm-in-bochs"];
@@ -29,9 +29,7 @@ fn conformance(bench: &Bench) -> Result<()> {
 
 /// A program reads and writes files on a disk behind this controller; afterwards they are in the image, which is clean.
 fn disk(bench: &Bench, bus: &str, device: &str) -> Result<()> {
-    let image = bench.path("disk.ext2");
-    Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
-    Tool::new("chmod").arg("u+w").arg(&image).run()?;
+    let image = bench.image("32M", &[])?;
     let (disk, out) = (image.display().to_string(), bench.path("out"));
     let copy = format!("/root/data:{}", out.display());
     let script = "seq 1 5000 > /root/data; sync; md5sum < /root/data; exit 7";
@@ -45,5 +43,5 @@ fn disk(bench: &Bench, bus: &str, device: &str) -> Result<()> {
     ended.expect_status(7)?;
     let sum = Tool::new("md5sum").arg(&out).output()?;
     ended.expect_output(&format!("{}  -\n", sum.split_whitespace().next().unwrap_or_default()))?;
-    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run().context("the image is not clean")
+    ext2::expect_clean(&image)
 }

@@ -5,8 +5,7 @@ use anyhow::{Result, bail};
 
 use super::Case;
 use super::support::Bench;
-use crate::command::Tool;
-use crate::rootfs;
+use crate::ext2;
 
 /// What runs meanwhile.
 const JOB: &str = include_str!("restart-job.sh");
@@ -27,27 +26,18 @@ fn restart_2_cpus(bench: &Bench) -> Result<()> {
 
 /// The file server is killed; the program goes on, and loses nothing that was synchronized.
 fn restart(bench: &Bench, cpus: &str) -> Result<()> {
-    let image = bench.path("disk.ext2");
-    Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
+    let image = bench.image("32M", &[])?;
     let disk = image.display().to_string();
     let options = ["--cpus", cpus, "--disk", &disk, "--hypervisor-options", "kill=ext2@4000"];
     let ended = bench.boot(&options, &["sh", "-c", JOB], &[])?;
     ended.expect_status(0)?.expect_in_output("survived with")?;
-    let log = std::fs::read_to_string(bench.path("log"))?;
+    let log = bench.log();
     for event in ["partition ext2: killed by the boot option", "partition ext2: started again (1)"] {
         if !log.contains(event) {
             bail!("`{event}` is not in the log");
         }
     }
-    check(bench, &image)
-}
-
-/// What a crash leaves behind, e2fsck repairs without asking; 1 = repaired.
-fn check(bench: &Bench, image: &std::path::Path) -> Result<()> {
-    let repaired = bench.run(std::process::Command::new("/sbin/e2fsck").arg("-fp").arg(image), &[])?;
-    if repaired.status > 1 {
-        bail!("e2fsck -fp ends with {}:\n{}{}", repaired.status, repaired.output, repaired.errors);
-    }
-    bench.run(std::process::Command::new("/sbin/e2fsck").arg("-fn").arg(image), &[])?.expect_status(0)?;
-    Ok(())
+    // What a crash leaves behind.
+    ext2::repair(&image)?;
+    ext2::expect_clean(&image)
 }

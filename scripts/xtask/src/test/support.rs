@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::last_lines;
 use crate::paths::{self, Scratch};
+use crate::{build, ext2, rootfs};
 
+/// What a kernel says at a defect of its own.
+pub const DEFECTS: [&str; 5] = ["BUG:", "kernel BUG", "Oops", "general protection", "Kernel panic"];
 const POLL: Duration = Duration::from_millis(50);
 
 /// The surroundings of one test.
@@ -20,6 +23,11 @@ const POLL: Duration = Duration::from_millis(50);
 pub struct Bench {
     deadline: Instant,
     scratch: Scratch,
+}
+
+/// The lines of a log in which one of `words` is.
+pub fn lines_with<'a>(log: &'a str, words: &'a [&str]) -> impl Iterator<Item = &'a str> {
+    log.lines().filter(|line| words.iter().any(|word| line.contains(word)))
 }
 
 /// How a program ended and what it said.
@@ -42,6 +50,31 @@ impl Bench {
     /// A path of the test's own.
     pub fn path(&self, name: &str) -> PathBuf {
         self.scratch.join(name)
+    }
+
+    /// An image of the test's own: busybox, and `programs` in /bin, in a file system of `size` (truncate(1)).
+    pub fn image(&self, size: &str, programs: &[&Path]) -> Result<PathBuf> {
+        let image = self.path("disk.ext2");
+        ext2::copy(&rootfs::busybox()?, &image)?;
+        ext2::resize(&image, size)?;
+        for program in programs {
+            let name = program.file_name().context("a program has a name")?.to_string_lossy();
+            ext2::put_program(&image, program, &format!("/bin/{name}"))?;
+        }
+        Ok(image)
+    }
+
+    /// A program of C, compiled from one source of the repository and called as that is.
+    pub fn compile(&self, source: &str, options: &[&str]) -> Result<PathBuf> {
+        let source = paths::repository().join(source);
+        let program = self.path(&source.file_stem().context("a source has a name")?.to_string_lossy());
+        build::static_c(&program, &[source], options)?;
+        Ok(program)
+    }
+
+    /// What the machine said, as far as there is a log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
     /// What is left of the test's time, less what it takes to end a run.

@@ -21,19 +21,11 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "alike.h"
+
 /* The largest file of ext2 with blocks of 1, 2 and 4 KiB is less than this. */
 #define BEYOND_EXT2 (1LL << 43)
 #define FOUR_GIB (4LL << 30)
-
-static void say(const char *what, long result)
-{
-	int error = errno;
-
-	if (result < 0)
-		printf("%s: %s\n", what, strerrorname_np(error));
-	else
-		printf("%s: %ld\n", what, result);
-}
 
 static int make(const char *name)
 {
@@ -333,16 +325,6 @@ static int set_flags(const char *name, int flags)
 	return result;
 }
 
-/* Inodes are read again. */
-static void drop_inodes(void)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
-
-	sync();
-	say("drop caches", write(fd, "3", 1));
-	close(fd);
-}
-
 static void say_opened(const char *what, int fd)
 {
 	say(what, fd < 0 ? fd : 0);
@@ -379,7 +361,7 @@ static void protected(void)
 		say("rename", rename("fixed", "other"));
 		say("link", link("fixed", "other"));
 		say("setxattr", setxattr("fixed", "user.x", "1", 1, 0));
-		drop_inodes();
+		drop_caches();
 		print_file("fixed");
 	}
 	say("make mutable", set_flags("fixed", 0));
@@ -395,7 +377,7 @@ static void protected(void)
 		say("append", write(fd, "+", 1));
 		say("truncate", ftruncate(fd, 1));
 		close(fd);
-		drop_inodes();
+		drop_caches();
 		print_file("grows");
 	}
 	say("make plain", set_flags("grows", 0));

@@ -17,6 +17,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "alike.h"
+
 #define MEGABYTE (1 << 20)
 #define PAGE 4096
 /* Blocks by which two fillings of one disk may differ: of lists, reservations. */
@@ -24,21 +26,6 @@
 #define WRITERS 4
 
 static char chunk[MEGABYTE], found[MEGABYTE];
-
-static const char *name_of(long result)
-{
-	static char number[32];
-
-	if (result < 0)
-		return strerrorname_np(errno);
-	snprintf(number, sizeof(number), "%ld", result);
-	return number;
-}
-
-static void say(const char *what, long result)
-{
-	printf("%s: %s\n", what, name_of(result));
-}
 
 /* Every 8 bytes say where they are, and in which file. */
 static void fill_chunk(char *to, uint64_t seed, off_t at, size_t size)
@@ -70,19 +57,9 @@ static off_t fill(const char *name, uint64_t seed, size_t size, int flags, int *
 	}
 	*error = done ? errno : 0;
 	if (fsync(fd))
-		printf("fsync of %s: %s\n", name, name_of(-1));
+		printf("fsync of %s: %s\n", name, strerrorname_np(errno));
 	close(fd);
 	return at;
-}
-
-static void drop_caches(void)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
-
-	sync();
-	if (fd < 0 || write(fd, "3", 1) != 1)
-		printf("caches are not dropped\n");
-	close(fd);
 }
 
 /* Are the @size bytes there that fill() wrote, and no more? */
@@ -133,7 +110,7 @@ static void one_writer(const char *what, size_t size, int flags)
 	off_t done = fill("one", 1, size, flags, &error);
 
 	errno = error;
-	printf("%s: %s, %s of the free blocks\n", what, name_of(-1), is_about(done, before));
+	printf("%s: %s, %s of the free blocks\n", what, strerrorname_np(errno), is_about(done, before));
 	printf("then free: %ld\n", blocks_free(1));
 	drop_caches();
 	printf("what was taken is there: %d\n", is_whole("one", 1, done));
@@ -240,11 +217,11 @@ static void without_the_reserve(void)
 		exit(1);
 	wait(NULL);
 	errno = result.error;
-	printf("a user: %s, %s of the blocks for users\n", name_of(-1), is_about(result.done, before));
+	printf("a user: %s, %s of the blocks for users\n", strerrorname_np(errno), is_about(result.done, before));
 	printf("for users: %ld, the reserve is there: %d\n", blocks_free(0), blocks_free(1) == reserve);
 	done = fill("root", 21, 100000, 0, &error);
 	errno = error;
-	printf("root: %s, %s of the reserve\n", name_of(-1), is_about(done, reserve));
+	printf("root: %s, %s of the reserve\n", strerrorname_np(errno), is_about(done, reserve));
 	drop_caches();
 	printf("what was taken is there: %d %d\n", is_whole("user", 20, result.done), is_whole("root", 21, done));
 	unlink("user");

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The same program does the same to files here and on stock Linux's ext2, and prints the same.
 
-use std::path::{Path, PathBuf};
-
 use anyhow::{Result, bail};
 
 use super::Case;
 use super::support::Bench;
-use crate::command::Tool;
-use crate::{paths, rootfs};
+use crate::ext2;
 
 /// The programs, compiled on the host.
 const PROGRAMS: &str = "scripts/xtask/src/test/alike";
@@ -22,40 +19,26 @@ pub const CASES: &[Case] = &[
 
 /// Operations of all kinds.
 fn like_stock(bench: &Bench) -> Result<()> {
-    alike(bench, "alike", &image(bench)?, &["--snapshot"])
+    alike(bench, "alike", "32M", &["--snapshot"])
 }
 
 /// A full disk says so in write(2), and keeps what it has taken.
 fn full_like_stock(bench: &Bench) -> Result<()> {
-    let image = image(bench)?;
     // It is filled seven times.
-    Tool::new("/sbin/resize2fs").arg(&image).arg("12M").run()?;
-    alike(bench, "full", &image, &[])?;
-    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run()
+    alike(bench, "full", "12M", &[])
 }
 
 /// Times of access, by the rules of the mount.
 fn times_like_stock(bench: &Bench) -> Result<()> {
-    alike(bench, "times", &image(bench)?, &["--snapshot"])
+    alike(bench, "times", "32M", &["--snapshot"])
 }
 
-fn image(bench: &Bench) -> Result<PathBuf> {
-    let image = bench.path("disk.ext2");
-    Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
-    Tool::new("chmod").arg("u+w").arg(&image).run()?;
-    Ok(image)
-}
-
-/// Runs a program of [`PROGRAMS`] on stock Linux, which leaves the image as it is, and here with `options`.
-fn alike(bench: &Bench, name: &str, image: &Path, options: &[&str]) -> Result<()> {
-    let program = bench.path(name);
-    let source = paths::repository().join(PROGRAMS).join(name).with_extension("c");
-    let flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-result", "-Werror", "-static", "-s", "-o"];
-    Tool::new("gcc").args(flags).arg(&program).arg(source).run()?;
+/// Runs a program of [`PROGRAMS`] in a file system of `size` on stock Linux, which leaves the image as it is,
+/// and here with `options`.
+fn alike(bench: &Bench, name: &str, size: &str, options: &[&str]) -> Result<()> {
+    let program = bench.compile(&format!("{PROGRAMS}/{name}.c"), &["-Wno-unused-result"])?;
+    let image = bench.image(size, &[&program])?;
     let command = format!("/bin/{name}");
-    for request in [format!("write {} {command}", program.display()), format!("sif {command} mode 0100755")] {
-        Tool::new("/sbin/debugfs").args(["-w", "-R", &request]).arg(image).run()?;
-    }
     let disk = image.display().to_string();
     let run = |more: &[&str]| {
         let options: Vec<&str> = ["--disk", &disk].iter().chain(more).copied().collect();
@@ -72,5 +55,5 @@ fn alike(bench: &Bench, name: &str, image: &Path, options: &[&str]) -> Result<()
         bail!("{}", differences.join("\n"));
     }
     own.expect_output(&stock.output)?;
-    Ok(())
+    ext2::expect_clean(&image)
 }

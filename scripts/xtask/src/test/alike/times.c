@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alike.h"
+
 #define OLD 1000000000
 #define OLDER 900000000
 
@@ -44,16 +46,6 @@ static void next_second(void)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	usleep(1100000 - now.tv_nsec / 1000);
-}
-
-static void drop_caches(void)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
-
-	sync();
-	if (fd < 0 || write(fd, "3", 1) != 1)
-		printf("caches are not dropped\n");
-	close(fd);
 }
 
 static void use(const char *name, int flags)

@@ -16,10 +16,12 @@ use anyhow::{Context, Result, bail};
 use super::Case;
 use super::support::Bench;
 use crate::command::Tool;
-use crate::{paths, rootfs};
+use crate::{ext2, paths};
 
 /// The program that makes load, compiled on the host.
 const LOAD: &str = "scripts/xtask/src/test/files/load.c";
+/// Of the images with it.
+const SIZE: &str = "96M";
 /// What load.c writes at a time, and how much of it into one file.
 const BLOCK: usize = 4096;
 const RECORDS: usize = 16;
@@ -51,53 +53,14 @@ pub const CASES: &[Case] = &[
 /// More of the same; with `--all`, or by name.
 pub const LONG: &[Case] = &[Case { name: "files-long-power-cut", limit_s: 3000, run: power_cut_often }];
 
-/// An image with busybox and `programs`.
-pub fn image(bench: &Bench, programs: &[&Path]) -> Result<PathBuf> {
-    let image = bench.path("disk.ext2");
-    Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
-    Tool::new("chmod").arg("u+w").arg(&image).run()?;
-    Tool::new("truncate").args(["-s", "96M"]).arg(&image).run()?;
-    Tool::new("/sbin/resize2fs").arg(&image).run()?;
-    for program in programs {
-        let name = program.file_name().context("a program has a name")?.to_string_lossy();
-        put(&image, program, &format!("/bin/{name}"))?;
-        debugfs(&image, &format!("sif /bin/{name} mode 0100755"))?;
-    }
-    Ok(image)
-}
-
-/// Writes a file of the host into an image.
-fn put(image: &Path, file: &Path, name: &str) -> Result<()> {
-    debugfs(image, &format!("write {} {name}", file.display()))
-}
-
-fn debugfs(image: &Path, request: &str) -> Result<()> {
-    Tool::new("/sbin/debugfs").args(["-w", "-R", request]).arg(image).run()
-}
-
-fn expect_clean(image: &Path) -> Result<()> {
-    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(image).run().context("the image is not clean")
-}
-
-/// Fails unless `e2fsck -p` finds nothing that it cannot repair by itself.
-fn repair(bench: &Bench, image: &Path) -> Result<()> {
-    let ended = bench.run(Command::new("/sbin/e2fsck").args(["-f", "-p"]).arg(image), &[])?;
-    if !matches!(ended.status, 0 | 1) {
-        bail!("e2fsck -p ended with {}:\n{}{}", ended.status, ended.output, ended.errors);
-    }
-    Ok(())
-}
-
-fn load(bench: &Bench) -> Result<PathBuf> {
-    let program = bench.path("load");
-    let flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s", "-o"];
-    Tool::new("gcc").args(flags).arg(&program).arg(paths::repository().join(LOAD)).run()?;
-    Ok(program)
+/// An image with the program that makes load.
+fn image(bench: &Bench) -> Result<PathBuf> {
+    bench.image(SIZE, &[&bench.compile(LOAD, &[])?])
 }
 
 /// A cached read makes no call, and no exit but the timer's.
 fn cached_reread(bench: &Bench) -> Result<()> {
-    let image = image(bench, &[&load(bench)?])?.display().to_string();
+    let image = image(bench)?.display().to_string();
     let ended = bench.boot(&["--disk", &image], &["/bin/load", "reread", "/bin/busybox", "1000"], &[])?;
     ended.expect_status(0)?;
     let counts = |kind: &str| -> Result<Vec<u64>> {
@@ -115,7 +78,7 @@ fn cached_reread(bench: &Bench) -> Result<()> {
 
 /// The server dies under load and stays dead: errors within a second, everything else goes on, the image can be repaired.
 fn server_killed(bench: &Bench) -> Result<()> {
-    let image = image(bench, &[&load(bench)?])?;
+    let image = image(bench)?;
     let disk = image.display().to_string();
     let system = bench.path("system.toml");
     let text = std::fs::read_to_string(paths::repository().join("servers/system.toml"))?;
@@ -135,21 +98,19 @@ fn server_killed(bench: &Bench) -> Result<()> {
     if synced == 0 {
         bail!("the server died before the load began");
     }
-    repair(bench, &image)?;
+    ext2::repair(&image)?;
     expect_records(bench, &image, synced)
 }
 
 /// More directories than the server has memory to keep at a time.
 fn many_directories(bench: &Bench) -> Result<()> {
-    let image = image(bench, &[])?;
-    Tool::new("truncate").args(["-s", "256M"]).arg(&image).run()?;
-    Tool::new("/sbin/resize2fs").arg(&image).run()?;
+    let image = bench.image("256M", &[])?;
     let ended = bench.boot(&["--disk", &image.display().to_string()], &["sh", "-c", MANY], &[])?;
     ended.expect_status(0)?.expect_in_output("found 6004")?;
     for name in ["1", "777", "2000"] {
         ended.expect_in_output(&format!("moved {name}"))?;
     }
-    expect_clean(&image)
+    ext2::expect_clean(&image)
 }
 
 fn power_cut(bench: &Bench) -> Result<()> {
@@ -162,17 +123,17 @@ fn power_cut_often(bench: &Bench) -> Result<()> {
 
 /// The emulator is killed at random moments: what fsync acknowledged is there.
 fn power_cuts(bench: &Bench, count: u32) -> Result<()> {
-    let program = load(bench)?;
+    let program = bench.compile(LOAD, &[])?;
     for round in 0..count {
-        let image = image(bench, &[&program])?;
+        let image = bench.image(SIZE, &[&program])?;
         let mut run = Command::new(std::env::current_exe()?);
         run.args(["run", "--timeout", "120", "--disk"]).arg(&image).args(["--", "/bin/load", "sync", "/root/load"]);
         run.current_dir(paths::repository()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = run.process_group(0).spawn().context("cannot run xtask")?;
         let synced = kill_under_load(&mut child, random_ms(2500));
         let synced = synced.with_context(|| format!("round {round}"))?;
-        Tool::new("/sbin/e2fsck").args(["-f", "-y"]).arg(&image).output().ok();
-        expect_clean(&image)?;
+        ext2::repair_all(&image)?;
+        ext2::expect_clean(&image)?;
         expect_records(bench, &image, synced).with_context(|| format!("round {round}, {synced} records"))?;
     }
     Ok(())
@@ -238,8 +199,7 @@ fn expect_records(bench: &Bench, image: &Path, count: usize) -> Result<()> {
     let tree = bench.path("tree");
     let _ = std::fs::remove_dir_all(&tree);
     std::fs::create_dir(&tree)?;
-    let request = format!("rdump /root/load {}", tree.display());
-    Tool::new("/sbin/debugfs").args(["-R", &request]).arg(image).run()?;
+    ext2::ask(image, &format!("rdump /root/load {}", tree.display()))?;
     for number in 0..count {
         let name = format!("load/f{}", number / RECORDS);
         let file = std::fs::read(tree.join(&name)).with_context(|| format!("record {number}: {name} is lost"))?;
@@ -262,7 +222,7 @@ fn no_ext2(bench: &Bench) -> Result<()> {
 
 /// An image that ends in the middle is refused as stock Linux refuses it.
 fn truncated_image(bench: &Bench) -> Result<()> {
-    let image = image(bench, &[])?;
+    let image = bench.image(SIZE, &[])?;
     Tool::new("truncate").args(["-s", "8M"]).arg(&image).run()?;
     refused(bench, &image)
 }

@@ -16,14 +16,14 @@ use anyhow::{Context, Result, bail};
 
 use super::Case;
 use super::boots::{DEBIAN_PACKAGES, DEBIAN_SIZE};
-use super::files::image;
 use super::hostile;
 use super::support::{Bench, Ended};
-use crate::command::Tool;
-use crate::{linux, paths, rootfs};
+use crate::{build, paths, rootfs};
 
 /// What programs of the small image do.
 const PROGRAMS: &str = include_str!("programs.sh");
+/// The sources of a program for the details, compiled on the host.
+const CHECK: &str = "scripts/xtask/src/test/net/check";
 /// What a program of the Debian image does.
 const PYTHON: &str = include_str!("sockets.py");
 /// What a program does that may configure the network.
@@ -62,14 +62,16 @@ pub const CASES: &[Case] = &[
     Case { name: "net-hostile-server", limit_s: 600, run: hostile_server },
 ];
 
-/// Compiles the program of `check/`.
+/// Compiles the program of [`CHECK`].
 fn check(bench: &Bench) -> Result<PathBuf> {
     let program = bench.path("check");
-    let flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s", "-o"];
-    let mut sources = linux::files_below(&paths::repository().join("scripts/xtask/src/test/net/check"))?;
-    sources.retain(|file| file.extension().is_some_and(|extension| extension == "c"));
-    Tool::new("gcc").args(flags).arg(&program).args(sources).run()?;
+    build::static_c(&program, &build::c_sources(&paths::repository().join(CHECK))?, &[])?;
     Ok(program)
+}
+
+/// An image with that program.
+fn disk(bench: &Bench) -> Result<String> {
+    Ok(bench.image("64M", &[&check(bench)?])?.display().to_string())
 }
 
 /// Address by DHCP, ping, transfers both ways, a forwarded port, what `ip` and `/proc/net` say.
@@ -127,7 +129,7 @@ fn sockets_2_cpus(bench: &Bench) -> Result<()> {
 
 /// The details, over the loopback device.
 fn sockets(bench: &Bench, cpus: &str) -> Result<()> {
-    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let disk = disk(bench)?;
     let ended = bench.boot(&["--cpus", cpus, "--disk", &disk], &["/bin/check"], &[])?;
     expect_no_failures(&ended)?;
     ended.expect_status(0)?.expect_in_output(", 0 failed")?;
@@ -153,7 +155,7 @@ fn python(bench: &Bench) -> Result<()> {
 
 /// The server dies under load: errors within a second, files go on, and root's next server serves new sockets.
 fn server_killed(bench: &Bench) -> Result<()> {
-    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let disk = disk(bench)?;
     let http = peer::serve_http()?.to_string();
     let script =
         format!("/bin/check lose && wget -q -O - http://10.0.2.2:{http}/{TRANSFER} | sha256sum && ip addr show eth0");
@@ -215,7 +217,7 @@ fn with_second(bench: &Bench, words: &str) -> Result<String> {
 /// Two clients share ports as processes do; one that dies with a thousand open sockets leaves nothing behind, and no
 /// memory is missing.
 fn two_clients(bench: &Bench) -> Result<()> {
-    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let disk = disk(bench)?;
     let system = with_second(bench, "neighbour")?;
     let options = ["--system", &system, "--disk", &disk, "--hypervisor-options", "kill=second@6000"];
     let ended = bench.boot(&options, &["/bin/check", "neighbour"], &[])?;
@@ -227,7 +229,7 @@ fn two_clients(bench: &Bench) -> Result<()> {
 
 /// A client's kernel makes random calls and scribbles over what it shares; the other client does not notice.
 fn hostile_client(bench: &Bench) -> Result<()> {
-    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let disk = disk(bench)?;
     let system = with_second(bench, &format!("sawmill.socket_hostile={HOSTILE_CALLS}"))?;
     let ended = bench.boot(&["--system", &system, "--disk", &disk], &["sh", "-c", HOSTILE], &[])?;
     expect_no_failures(&ended)?;
@@ -237,7 +239,7 @@ fn hostile_client(bench: &Bench) -> Result<()> {
 
 /// A server answers nonsense and scribbles over what it shares: programs get errors and end, their kernel goes on.
 fn hostile_server(bench: &Bench) -> Result<()> {
-    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let disk = disk(bench)?;
     let script =
         "/bin/check abuse && seq 1 20000 > /root/f && [ \"$(tail -n 1 /root/f)\" = 20000 ] && echo files go on";
     let options = ["--system", "servers/hostile-sockets.toml", "--disk", &disk];
@@ -250,7 +252,7 @@ fn hostile_server(bench: &Bench) -> Result<()> {
 /// Frames that are cut, changed, or lie about themselves do not disturb the server.
 fn hostile_wire(bench: &Bench) -> Result<()> {
     let wire = wire::Wire::open()?;
-    let disk = image(bench, &[&check(bench)?])?.display().to_string();
+    let disk = disk(bench)?;
     let options = ["--net", &wire.option(), "--disk", &disk];
     let ended = bench.boot(&options, &["sh", "-c", ON_HOSTILE_WIRE], &[])?;
     ended.expect_status(0)?;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Two partitions for programs on one Ext2 server: what one changes the other sees.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
 use super::Case;
 use super::support::Bench;
-use crate::command::Tool;
-use crate::{paths, rootfs};
+use crate::{ext2, paths};
 
 const SYSTEM: &str = "servers/system-two-apps.toml";
 /// The program that both run, compiled on the host.
@@ -50,26 +51,16 @@ fn two_cpus(bench: &Bench) -> Result<()> {
     together(bench, "2")
 }
 
-fn image(bench: &Bench) -> Result<String> {
-    let (image, program) = (bench.path("disk.ext2"), bench.path("together"));
-    let flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s", "-o"];
-    Tool::new("gcc").args(flags).arg(&program).arg(paths::repository().join(PROGRAM)).run()?;
-    Tool::new("cp").arg(rootfs::busybox()?).arg(&image).run()?;
-    Tool::new("chmod").arg("u+w").arg(&image).run()?;
-    Tool::new("truncate").args(["-s", "64M"]).arg(&image).run()?;
-    Tool::new("/sbin/resize2fs").arg(&image).run()?;
-    let write = format!("write {} /bin/together", program.display());
-    for request in [write.as_str(), "sif /bin/together mode 0100755"] {
-        Tool::new("/sbin/debugfs").args(["-w", "-R", request]).arg(&image).run()?;
-    }
-    Ok(image.display().to_string())
+fn image(bench: &Bench) -> Result<PathBuf> {
+    bench.image("64M", &[&bench.compile(PROGRAM, &[])?])
 }
 
 /// Both see each other's changes and locks, and leave a clean image.
 fn together(bench: &Bench, cpus: &str) -> Result<()> {
     let image = image(bench)?;
+    let disk = image.display().to_string();
     let beside = "/bin/together b /root/both > /root/b.out 2>&1; echo $? > /root/b.status";
-    let options = ["--system", SYSTEM, "--cpus", cpus, "--disk", &image, "--beside", beside];
+    let options = ["--system", SYSTEM, "--cpus", cpus, "--disk", &disk, "--beside", beside];
     let script = "/bin/together a /root/both; status=$?; i=0
         until [ -s /root/b.status ] || [ $i -ge 100 ]; do sleep 0.1; i=$((i + 1)); done
         echo beside:; cat /root/b.out; exit $status";
@@ -79,51 +70,54 @@ fn together(bench: &Bench, cpus: &str) -> Result<()> {
         bail!("one said:\n{own}the other said:\n{others}{}", ended.errors);
     }
     ended.expect_status(0)?;
-    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run()
+    ext2::expect_clean(&image)
 }
 
 /// A partition that is killed takes nothing along: its locks and its lease are free, the other one goes on.
 fn one_killed(bench: &Bench) -> Result<()> {
     let image = image(bench)?;
-    let options = ["--system", SYSTEM, "--disk", &image, "--hypervisor-options", "kill=app2@6000"];
+    let disk = image.display().to_string();
+    let options = ["--system", SYSTEM, "--disk", &disk, "--hypervisor-options", "kill=app2@6000"];
     let beside = ["--beside", "/bin/together hold /root/both"];
     let options: Vec<&str> = options.into_iter().chain(beside).collect();
     let ended = bench.boot(&options, &["/bin/together", "lose", "/root/both"], &[])?;
     ended.expect_status(0)?.expect_output(DONE)?;
-    let log = std::fs::read_to_string(bench.path("log"))?;
+    let log = bench.log();
     if !log.contains("app2: killed") {
         bail!("app2 was not killed");
     }
-    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run()
+    ext2::expect_clean(&image)
 }
 
 /// Root starts a killed client again once its server has let go of its pool; the other one goes on all the time.
 fn one_restarted(bench: &Bench) -> Result<()> {
     let image = image(bench)?;
+    let disk = image.display().to_string();
     let system = bench.path("system.toml");
     let text = std::fs::read_to_string(paths::repository().join(SYSTEM))?;
     // The last partition is the one.
     let policy = "restart = \"on-failure\"\nrestart_limit = 1\n\n[[connection]]";
     std::fs::write(&system, text.replacen("[[connection]]", policy, 1))?;
     let system = system.display().to_string();
-    let options = ["--system", &system, "--disk", &image, "--beside", TWO_LIVES];
+    let options = ["--system", &system, "--disk", &disk, "--beside", TWO_LIVES];
     let options: Vec<&str> = options.into_iter().chain(["--hypervisor-options", "kill=app2@6000"]).collect();
     let ended = bench.boot(&options, &["sh", "-c", UNDISTURBED], &[])?;
     ended.expect_status(0)?.expect_output("there again\n")?;
-    let log = std::fs::read_to_string(bench.path("log"))?;
+    let log = bench.log();
     for event in ["partition app2: killed", "partition app2: started again (1)"] {
         if !log.contains(event) {
             bail!("`{event}` is not in the log");
         }
     }
-    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run()
+    ext2::expect_clean(&image)
 }
 
 /// Both go on with a new server: they take their leases again, and what each had in its cache gets to the other one.
 fn server_restarted(bench: &Bench) -> Result<()> {
     let image = image(bench)?;
+    let disk = image.display().to_string();
     let beside = format!("me=b other=a; {APPEND}");
-    let options = ["--system", SYSTEM, "--disk", &image, "--beside", &beside];
+    let options = ["--system", SYSTEM, "--disk", &disk, "--beside", &beside];
     let options: Vec<&str> = options.into_iter().chain(["--hypervisor-options", "kill=ext2@6000"]).collect();
     let script = format!(
         "me=a other=b; {APPEND}
@@ -131,7 +125,7 @@ fn server_restarted(bench: &Bench) -> Result<()> {
     );
     let ended = bench.boot(&options, &["sh", "-c", &script], &[])?;
     ended.expect_status(0)?.expect_output("whole\n")?;
-    if !std::fs::read_to_string(bench.path("log"))?.contains("partition ext2: started again (1)") {
+    if !bench.log().contains("partition ext2: started again (1)") {
         bail!("the server was not started again");
     }
     Ok(())
@@ -140,13 +134,13 @@ fn server_restarted(bench: &Bench) -> Result<()> {
 /// What the other partition had written is on the disk when the run has ended, and nothing that has no name.
 fn end(bench: &Bench) -> Result<()> {
     let image = image(bench)?;
-    let options = ["--system", SYSTEM, "--disk", &image, "--beside", UNSYNCED];
+    let disk = image.display().to_string();
+    let options = ["--system", SYSTEM, "--disk", &disk, "--beside", UNSYNCED];
     let script = "i=0; until [ -e /root/written ] || [ $i -ge 200 ]; do sleep 0.1; i=$((i + 1)); done";
     bench.boot(&options, &["sh", "-c", script], &[])?.expect_status(0)?;
-    Tool::new("/sbin/e2fsck").args(["-f", "-n"]).arg(&image).run()?;
+    ext2::expect_clean(&image)?;
     let copy = bench.path("theirs");
-    let request = format!("dump /root/theirs {}", copy.display());
-    Tool::new("/sbin/debugfs").args(["-R", &request]).arg(&image).run()?;
+    ext2::take(&image, "/root/theirs", &copy)?;
     let wanted: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
     if std::fs::read_to_string(&copy)? != wanted {
         bail!("what the other partition had written is not on the disk");

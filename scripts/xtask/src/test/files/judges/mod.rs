@@ -11,9 +11,8 @@ use anyhow::Result;
 
 use super::super::Case;
 use super::super::support::Bench;
-use super::{expect_clean, image, put};
 use crate::command::Tool;
-use crate::linux;
+use crate::{ext2, linux};
 pub use programs::prepare;
 use programs::{Content, FSX, PJDFSTEST, program};
 use verdicts::Judge;
@@ -74,24 +73,24 @@ fn fsx_2_cpus(bench: &Bench) -> Result<()> {
 
 /// Random reads, writes, truncations and mappings of one file, each checked.
 fn fsx(bench: &Bench, cpus: &str, operations: u32) -> Result<()> {
-    let image = image(bench, &[&program(FSX)?])?;
+    let image = bench.image(super::SIZE, &[&program(FSX)?])?;
     let disk = image.display().to_string();
     let script = format!(
         "for seed in 1 2; do fsx -q -S $seed -N {operations} -P /root /root/file$seed || exit 9; echo seed $seed passed; done"
     );
     let ended = bench.boot(&["--disk", &disk, "--cpus", cpus], &["/bin/sh", "-c", &script], &[])?;
     ended.expect_status(0)?.expect_in_output("seed 1 passed")?.expect_in_output("seed 2 passed")?;
-    expect_clean(&image)
+    ext2::expect_clean(&image)
 }
 
 /// What POSIX says of names, modes, owners and times.
 fn pjdfstest(bench: &Bench) -> Result<()> {
-    let image = image(bench, &[&program(PJDFSTEST)?])?;
+    let image = bench.image(super::SIZE, &[&program(PJDFSTEST)?])?;
     for (name, text) in [("passwd", PASSWD), ("group", GROUP), ("pjdfstest.toml", PJDFSTEST_SETTINGS)] {
         let file = bench.path(name);
         std::fs::write(&file, text)?;
-        programs::remove(&image, &format!("/etc/{name}"));
-        put(&image, &file, &format!("/etc/{name}"))?;
+        ext2::remove(&image, &format!("/etc/{name}"));
+        ext2::put(&image, &file, &format!("/etc/{name}"))?;
     }
     let command = ["/bin/sh", "-c", PJDFSTEST_RUN, "pjdfstest"];
     Judge { image: &image, options: &[], command: &command, end: "Summary:", ok_min: 320 }.judge(bench, "pjdfstest")

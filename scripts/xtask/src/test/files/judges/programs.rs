@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::super::super::support::Bench;
-use super::super::{debugfs, put};
 use crate::command::Tool;
 use crate::progress::Phase;
-use crate::{paths, rootfs};
+use crate::{ext2, paths, rootfs};
 
 /// Names and versions of programs from crates.io.
 pub const FSX: (&str, &str) = ("fsx", "0.3.2");
@@ -60,8 +59,7 @@ pub fn debian(bench: &Bench, files: &[(&str, Content<'_>)]) -> Result<PathBuf> {
 /// The same of another image.
 pub fn debian_with(original: &Path, bench: &Bench, files: &[(&str, Content<'_>)]) -> Result<PathBuf> {
     let image = bench.path("debian.ext2");
-    copy(original, &image)?;
-    Tool::new("chmod").arg("u+w").arg(&image).run()?;
+    ext2::copy(original, &image)?;
     for (name, content) in files {
         let file = match content {
             Content::Text(text) => {
@@ -71,7 +69,7 @@ pub fn debian_with(original: &Path, bench: &Bench, files: &[(&str, Content<'_>)]
             }
             Content::File(file) => (*file).to_path_buf(),
         };
-        put(&image, &file, name)?;
+        ext2::put(&image, &file, name)?;
     }
     Ok(image)
 }
@@ -83,15 +81,4 @@ pub enum Content<'a> {
     Text(&'a str),
     /// What this file of the host holds.
     File(&'a Path),
-}
-
-/// Copies an image, holes as holes.
-pub fn copy(from: &Path, to: &Path) -> Result<()> {
-    Tool::new("cp").args(["--reflink=auto", "--sparse=always", "--"]).arg(from).arg(to).run()
-}
-
-/// Removes a file of an image, if it is there.
-pub fn remove(image: &Path, name: &str) {
-    // What is not there need not be removed.
-    let _ = debugfs(image, &format!("rm {name}"));
 }

@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Result, bail};
 
 use super::super::super::support::Bench;
-use super::super::expect_clean;
-use super::programs;
 use crate::command::last_lines;
+use crate::ext2;
 
 /// The names of a judge's cases by how they ended.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -114,7 +113,7 @@ impl Judge<'_> {
         outside: Outside<'_>,
     ) -> Result<(Verdicts, String)> {
         let image = bench.path(copy);
-        programs::copy(self.image, &image)?;
+        ext2::copy(self.image, &image)?;
         let disk = image.display().to_string();
         let options: Vec<&str> = ["--disk", &disk].iter().chain(self.options).chain(options).copied().collect();
         let command: Vec<&str> = self.command.iter().copied().chain(boot.cases.iter().map(String::as_str)).collect();
@@ -126,7 +125,7 @@ impl Judge<'_> {
         });
         let ended = ended?;
         ended.expect_in_output(self.end)?;
-        expect_clean(&image)?;
+        ext2::expect_clean(&image)?;
         std::fs::remove_file(&image)?;
         let words = words.map_err(|_| anyhow::anyhow!("what is outside of the machine panicked"))? + &ended.output;
         Ok((Verdicts::parse(&words), words))
