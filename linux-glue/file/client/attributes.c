@@ -55,6 +55,14 @@ static void fill(const struct iattr *attr, struct fuse_setattr_in *in)
 	fill_times(attr, in);
 }
 
+int sawmill_file_trust(struct inode *inode, struct fuse_attr *attr)
+{
+	if (!fuse_invalid_attr(attr) && !inode_wrong_type(inode, attr->mode))
+		return 0;
+	fuse_make_bad(inode);
+	return -EIO;
+}
+
 static int send(struct inode *inode, const struct iattr *attr)
 {
 	struct fuse_inode *fi = get_fuse_inode(inode);
@@ -68,11 +76,9 @@ static int send(struct inode *inode, const struct iattr *attr)
 				 &out, sizeof(out));
 	if (error)
 		return error;
-	if (fuse_invalid_attr(&out.attr) ||
-	    inode_wrong_type(inode, out.attr.mode)) {
-		fuse_make_bad(inode);
-		return -EIO;
-	}
+	error = sawmill_file_trust(inode, &out.attr);
+	if (error)
+		return error;
 	spin_lock(&fi->lock);
 	/* As the file system can store them: in whole seconds, until 2038. */
 	if (attr->ia_valid & ATTR_MTIME) {

@@ -207,6 +207,8 @@ void sawmill_file_share_tables(void);
 void sawmill_file_init_xattrs(struct super_block *sb);
 
 /* attributes.c */
+/* 0, or the inode is bad now: the server's @attr cannot be this inode's. */
+int sawmill_file_trust(struct inode *inode, struct fuse_attr *attr);
 bool sawmill_file_try_setattr(struct dentry *dentry, struct iattr *attr,
 			      int *error);
 void sawmill_file_take_flags(struct inode *inode, const struct fuse_attr *attr);

@@ -187,11 +187,9 @@ static int ask(struct lease *lease, u32 want)
 			   &out);
 	if (error)
 		return error;
-	if (fuse_invalid_attr(&out.attr) ||
-	    inode_wrong_type(inode, out.attr.mode)) {
-		fuse_make_bad(inode);
-		return -EIO;
-	}
+	error = sawmill_file_trust(inode, &out.attr);
+	if (error)
+		return error;
 	apply(lease, &out);
 	if (want == SAWMILL_FILE_LEASE_TAKE)
 		lease->version = out.dummy;

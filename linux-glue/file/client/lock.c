@@ -18,23 +18,29 @@
 #define ASK_FIRST_MS	1
 #define ASK_LAST_MS	32
 
-static int tell(struct inode *inode, const struct file_lock *lock,
-		unsigned char type)
+static int ask(struct inode *inode, const struct file_lock *lock,
+	       unsigned char type, u32 opcode, struct fuse_lk_out *out)
 {
 	struct fuse_mount *fm = get_fuse_mount(inode);
+	bool is_flock = lock->fl_flags & FL_FLOCK;
 	struct fuse_lk_in in = {
-		.owner = fuse_lock_owner_id(fm->fc, lock->fl_owner),
+		/* The owner of an flock(2) lock is the open file. */
+		.owner = fuse_lock_owner_id(fm->fc, is_flock ? lock->fl_file :
+					    lock->fl_owner),
 		.lk.start = lock->fl_start,
 		.lk.end = lock->fl_end,
 		.lk.type = type,
-		.lk_flags = lock->fl_flags & FL_FLOCK ? FUSE_LK_FLOCK : 0,
+		.lk_flags = is_flock ? FUSE_LK_FLOCK : 0,
 	};
 
-	/* The owner of an flock(2) lock is the open file. */
-	if (lock->fl_flags & FL_FLOCK)
-		in.owner = fuse_lock_owner_id(fm->fc, lock->fl_file);
-	return sawmill_file_ask(fm, get_node_id(inode), FUSE_SETLK,
-				&in, sizeof(in), NULL, 0);
+	return sawmill_file_ask(fm, get_node_id(inode), opcode,
+				&in, sizeof(in), out, out ? sizeof(*out) : 0);
+}
+
+static int tell(struct inode *inode, const struct file_lock *lock,
+		unsigned char type)
+{
+	return ask(inode, lock, type, FUSE_SETLK, NULL);
 }
 
 /* Asks until it is granted, if @may_wait. */
@@ -101,13 +107,6 @@ static int set(struct file *file, struct file_lock *lock)
 static int test(struct file *file, struct file_lock *lock)
 {
 	struct inode *inode = file_inode(file);
-	struct fuse_mount *fm = get_fuse_mount(inode);
-	struct fuse_lk_in in = {
-		.owner = fuse_lock_owner_id(fm->fc, lock->fl_owner),
-		.lk.start = lock->fl_start,
-		.lk.end = lock->fl_end,
-		.lk.type = lock->fl_type,
-	};
 	struct fuse_lk_out out = {};
 	struct file_lock local = *lock;
 	int error;
@@ -117,8 +116,7 @@ static int test(struct file *file, struct file_lock *lock)
 		*lock = local;
 		return 0;
 	}
-	error = sawmill_file_ask(fm, get_node_id(inode), FUSE_GETLK,
-				 &in, sizeof(in), &out, sizeof(out));
+	error = ask(inode, lock, lock->fl_type, FUSE_GETLK, &out);
 	if (error)
 		return error;
 	lock->fl_type = out.lk.type;
