@@ -3,7 +3,7 @@
  * What is cached, when other clients use the same file system.
  *
  * Nothing of this runs while the server has no other client. When it has, it
- * says so in the header; then share() switches the tables of operations over
+ * says so in the header; then sharing.c switches the tables of operations over
  * to those of shared.c, writes everything back while nobody writes, and tells
  * the server (READY).
  *
@@ -24,34 +24,7 @@
 #include <linux/posix_acl.h>
 #include <linux/slab.h>
 #include <linux/writeback.h>
-#include "client.h"
-
-enum lease_state {
-	LEASE_NONE,
-	LEASE_HELD,
-	LEASE_GIVING,
-};
-
-/* In inode->i_private, from the first look at the inode in a shared mount. */
-struct lease {
-	struct rcu_head rcu;
-	struct inode *inode;
-	struct list_head among;	/* client->leases */
-	struct mutex mutex;
-	u32 seen;		/* the counter at which attributes and data hold */
-	u32 names;		/* ...and the names of a directory */
-	bool is_seen;
-	bool has_names;
-	u32 version;		/* of cached data; 0: not known */
-
-	spinlock_t lock;
-	enum lease_state state;
-	bool is_taking;
-	bool is_recalled;
-	unsigned int changers;
-	wait_queue_head_t wait;	/* for any of these */
-	struct work_struct giving;
-};
+#include "lease.h"
 
 static struct sawmill_file_client *client_of(struct inode *inode)
 {
@@ -70,8 +43,8 @@ u32 sawmill_file_counter(struct inode *inode)
 
 /* ---- messages ---- */
 
-static int send_lease(struct fuse_mount *fm, u64 id, u32 want,
-		      struct fuse_attr_out *out)
+int sawmill_file_send_lease(struct fuse_mount *fm, u64 id, u32 want,
+			    struct fuse_attr_out *out)
 {
 	struct sawmill_file_lease_in in = { .want = want };
 
@@ -121,8 +94,9 @@ void sawmill_file_free_lease(struct inode *inode)
 	/* A dead server's leases are void; recovery itself may come here. */
 	if (lease->state == LEASE_HELD && (inode->i_sb->s_flags & SB_ACTIVE) &&
 	    sawmill_file_is_live(client))
-		send_lease(get_fuse_mount(inode), get_node_id(inode),
-			   SAWMILL_FILE_LEASE_GIVE, NULL);
+		sawmill_file_send_lease(get_fuse_mount(inode),
+					get_node_id(inode),
+					SAWMILL_FILE_LEASE_GIVE, NULL);
 	spin_lock(&client->leases_lock);
 	list_del(&lease->among);
 	spin_unlock(&client->leases_lock);
@@ -183,8 +157,8 @@ static int ask(struct lease *lease, u32 want)
 	    mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY))
 		write_inode_now(inode, 1);
 	counter = sawmill_file_counter(inode);
-	error = send_lease(get_fuse_mount(inode), get_node_id(inode), want,
-			   &out);
+	error = sawmill_file_send_lease(get_fuse_mount(inode),
+					get_node_id(inode), want, &out);
 	if (error)
 		return error;
 	error = sawmill_file_trust(inode, &out.attr);
@@ -258,8 +232,9 @@ static int take(struct lease *lease)
 	error = ask(lease, SAWMILL_FILE_LEASE_TAKE);
 	/* The server may have given it nevertheless. */
 	if (error && !fuse_is_bad(inode))
-		send_lease(get_fuse_mount(inode), get_node_id(inode),
-			   SAWMILL_FILE_LEASE_GIVE, NULL);
+		sawmill_file_send_lease(get_fuse_mount(inode),
+					get_node_id(inode),
+					SAWMILL_FILE_LEASE_GIVE, NULL);
 	spin_lock(&lease->lock);
 	lease->is_taking = false;
 	if (!error) {
@@ -331,8 +306,8 @@ static void give_work(struct work_struct *work)
 
 	/* An error is the mapping's, for the next fsync(2). */
 	write_inode_now(inode, 1);
-	send_lease(get_fuse_mount(inode), get_node_id(inode),
-		   SAWMILL_FILE_LEASE_GIVE, NULL);
+	sawmill_file_send_lease(get_fuse_mount(inode), get_node_id(inode),
+				SAWMILL_FILE_LEASE_GIVE, NULL);
 	spin_lock(&lease->lock);
 	lease->state = LEASE_NONE;
 	lease->is_recalled = false;
@@ -345,7 +320,7 @@ static void give_work(struct work_struct *work)
  * A lease that is not known has been given already: that happens before it is
  * forgotten here, and the server has, or will have, heard of it.
  */
-static void recall(struct fuse_conn *fc, u64 id)
+void sawmill_file_recall(struct fuse_conn *fc, u64 id)
 {
 	struct inode *inode = fuse_ilookup(fc, id, NULL);
 	struct lease *lease = inode ? READ_ONCE(inode->i_private) : NULL;
@@ -359,122 +334,6 @@ static void recall(struct fuse_conn *fc, u64 id)
 		spin_unlock(&lease->lock);
 	}
 	iput(inode);
-}
-
-/* ---- what the server says ---- */
-
-/* Programs look at mapped pages without asking: takes them away. */
-static void refresh_mapped(struct sawmill_file_client *client)
-{
-	struct lease *lease;
-	struct inode *inode, *last = NULL;
-
-	spin_lock(&client->leases_lock);
-	list_for_each_entry(lease, &client->leases, among) {
-		if (!mapping_mapped(lease->inode->i_mapping) ||
-		    sawmill_file_is_fresh(lease->inode))
-			continue;
-		inode = igrab(lease->inode);
-		if (!inode)
-			continue;
-		spin_unlock(&client->leases_lock);
-		iput(last);
-		last = inode;
-		sawmill_file_refresh(inode);
-		/* The place in the list is kept by the reference. */
-		spin_lock(&client->leases_lock);
-	}
-	spin_unlock(&client->leases_lock);
-	iput(last);
-}
-
-static void share(struct sawmill_file_client *client, struct super_block *sb)
-{
-	struct fuse_mount *fm = get_fuse_mount_super(sb);
-	int error;
-
-	pr_info("sawmill: file: %s has other clients\n",
-		client->connection->name);
-	/* Entries with attributes would have to be leased one by one. */
-	fm->fc->do_readdirplus = 0;
-	sawmill_file_share_tables();
-	WRITE_ONCE(client->is_shared, true);
-	/* Waits for who did not see that yet, and writes everything back. */
-	error = freeze_super(sb);
-	if (!error)
-		thaw_super(sb);
-	else
-		pr_err("sawmill: file: %s: not written back: %d\n",
-		       client->connection->name, error);
-	sawmill_file_tell_locks(sb);
-	send_lease(fm, FUSE_ROOT_ID, SAWMILL_FILE_LEASE_READY, NULL);
-}
-
-static void look_at_header(struct work_struct *work)
-{
-	struct sawmill_file_client *client =
-		container_of(work, struct sawmill_file_client, sharing);
-	struct super_block *sb = sawmill_file_hold_super(client);
-	unsigned int i;
-	u64 id;
-
-	/* Mounting looks again when it is done. */
-	if (!sb)
-		return;
-	if (!client->is_shared && READ_ONCE(client->header->is_shared))
-		share(client, sb);
-	WRITE_ONCE(client->recalls_seen, READ_ONCE(client->header->recall_count));
-	WRITE_ONCE(client->takes_seen, READ_ONCE(client->header->take_count));
-	smp_mb();
-	for (i = 0; i < SAWMILL_FILE_RECALLS; i++) {
-		id = xchg(&client->header->recalls[i], 0);
-		if (id)
-			recall(get_fuse_conn_super(sb), id);
-	}
-	if (client->is_shared)
-		refresh_mapped(client);
-	deactivate_super(sb);
-}
-
-/* In the server's event: any context. */
-void sawmill_file_look_at_header(struct sawmill_file_client *client)
-{
-	const struct sawmill_file_header *header = client->header;
-
-	if (!READ_ONCE(header->is_shared))
-		return;
-	if (!client->is_shared ||
-	    client->recalls_seen != READ_ONCE(header->recall_count) ||
-	    client->takes_seen != READ_ONCE(header->take_count))
-		queue_work(sawmill_file_recovery, &client->sharing);
-}
-
-void sawmill_file_look_now(struct sawmill_file_client *client)
-{
-	sawmill_file_look_at_header(client);
-	flush_work(&client->sharing);
-}
-
-/* At the end of mounting: nothing is cached yet. */
-void sawmill_file_begin_sharing(struct sawmill_file_client *client,
-				struct super_block *sb)
-{
-	struct fuse_mount *fm = get_fuse_mount_super(sb);
-
-	client->is_shared = false;
-	if (!READ_ONCE(client->header->is_shared))
-		return;
-	fm->fc->do_readdirplus = 0;
-	sawmill_file_share_tables();
-	client->is_shared = true;
-	send_lease(fm, FUSE_ROOT_ID, SAWMILL_FILE_LEASE_READY, NULL);
-}
-
-void sawmill_file_init_leases(struct sawmill_file_client *client)
-{
-	spin_lock_init(&client->leases_lock);
-	INIT_LIST_HEAD(&client->leases);
-	INIT_WORK(&client->sharing, look_at_header);
 }
 
 /* The server died; under no lease's lock. What it knew of leases is void. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Names: lookup, creation, removal, renaming.
+ * Names: lookup and creation; removal.c has the rest.
  *
  * Locks: the VFS's own (i_rwsem of directories, s_vfs_rename_mutex).
  */
@@ -88,8 +88,8 @@ int operate_lookup(struct request *request)
 /* ---- creation ---- */
 
 /* Begins: locks the directory, returns the (negative or positive) dentry. */
-static struct dentry *begin_name(struct request *request, const char *name,
-				 unsigned int lock_class)
+struct dentry *name_begin(struct request *request, const char *name,
+			  unsigned int lock_class)
 {
 	struct dentry *parent = request->node->dentry;
 	struct dentry *dentry;
@@ -108,7 +108,7 @@ static struct dentry *begin_name(struct request *request, const char *name,
 	return dentry;
 }
 
-static void end_name(struct request *request, struct dentry *dentry)
+void name_end(struct request *request, struct dentry *dentry)
 {
 	inode_unlock(node_inode(request->node));
 	mnt_drop_write(disk_mount());
@@ -167,7 +167,7 @@ static int create_locked(struct request *request, struct dentry *dentry,
 static int create_name(struct request *request, const char *name,
 		       const struct creation *creation)
 {
-	struct dentry *dentry = begin_name(request, name, I_MUTEX_PARENT);
+	struct dentry *dentry = name_begin(request, name, I_MUTEX_PARENT);
 	int error;
 
 	if (IS_ERR(dentry))
@@ -175,7 +175,7 @@ static int create_name(struct request *request, const char *name,
 	error = create_locked(request, dentry, creation);
 	if (!error)
 		error = put_entry(request, dentry);
-	end_name(request, dentry);
+	name_end(request, dentry);
 	return error;
 }
 
@@ -263,7 +263,7 @@ int operate_create(struct request *request)
 	if (!S_ISREG(in->mode))
 		return -EINVAL;
 	creation = (struct creation){ .mode = in->mode, .umask = in->umask };
-	dentry = begin_name(request, name, I_MUTEX_PARENT);
+	dentry = name_begin(request, name, I_MUTEX_PARENT);
 	if (IS_ERR(dentry))
 		return PTR_ERR(dentry);
 	error = create_locked(request, dentry, &creation);
@@ -276,7 +276,7 @@ int operate_create(struct request *request)
 		else
 			error = -EINVAL;
 	}
-	end_name(request, dentry);
+	name_end(request, dentry);
 	return error;
 }
 
@@ -334,7 +334,7 @@ int operate_link(struct request *request)
 	old = node_get(request->client, in->oldnodeid);
 	if (!old)
 		return -ESTALE;
-	dentry = begin_name(request, name, I_MUTEX_PARENT);
+	dentry = name_begin(request, name, I_MUTEX_PARENT);
 	if (IS_ERR(dentry)) {
 		error = PTR_ERR(dentry);
 	} else {
@@ -346,177 +346,8 @@ int operate_link(struct request *request)
 			lease_changed(request->client, d_inode(dentry));
 			error = put_entry(request, dentry);
 		}
-		end_name(request, dentry);
+		name_end(request, dentry);
 	}
 	node_put(old);
 	return error;
-}
-
-/* ---- removal ---- */
-
-int operate_unlink(struct request *request)
-{
-	const char *name = take_name(request);
-	struct inode *inode = NULL;
-	struct dentry *dentry;
-	int error = -ENOENT;
-
-	if (IS_ERR(name))
-		return PTR_ERR(name);
-	dentry = begin_name(request, name, I_MUTEX_PARENT);
-	if (IS_ERR(dentry))
-		return PTR_ERR(dentry);
-	if (d_really_is_positive(dentry)) {
-		/* Blocks are freed after the directory is unlocked. */
-		inode = d_inode(dentry);
-		ihold(inode);
-		error = lease_keep(request->client, dentry);
-		if (!error)
-			error = vfs_unlink(&init_user_ns,
-					   node_inode(request->node), dentry,
-					   NULL);
-	}
-	if (!error) {
-		lease_changed(request->client, node_inode(request->node));
-		lease_changed(request->client, inode);
-	}
-	end_name(request, dentry);
-	iput(inode);
-	return error;
-}
-
-int operate_rmdir(struct request *request)
-{
-	const char *name = take_name(request);
-	struct inode *inode = NULL;
-	struct dentry *dentry;
-	int error = -ENOENT;
-
-	if (IS_ERR(name))
-		return PTR_ERR(name);
-	dentry = begin_name(request, name, I_MUTEX_PARENT);
-	if (IS_ERR(dentry))
-		return PTR_ERR(dentry);
-	if (d_really_is_positive(dentry)) {
-		inode = d_inode(dentry);
-		ihold(inode);
-		error = lease_keep(request->client, dentry);
-		if (!error)
-			error = vfs_rmdir(&init_user_ns,
-					  node_inode(request->node), dentry);
-	}
-	if (!error) {
-		lease_changed(request->client, node_inode(request->node));
-		lease_changed(request->client, inode);
-	}
-	end_name(request, dentry);
-	iput(inode);
-	return error;
-}
-
-/* ---- renaming ---- */
-
-static int rename_locked(struct server_client *client,
-			 struct dentry *old_parent, struct dentry *new_parent,
-			 const char *old_name, const char *new_name,
-			 struct dentry *trap, unsigned int flags)
-{
-	struct renamedata data = {
-		.old_mnt_userns = &init_user_ns,
-		.old_dir = d_inode(old_parent),
-		.new_mnt_userns = &init_user_ns,
-		.new_dir = d_inode(new_parent),
-		.flags = flags,
-	};
-	struct dentry *old, *new;
-	struct inode *replaced;
-	int error;
-
-	if (IS_DEADDIR(data.old_dir) || IS_DEADDIR(data.new_dir))
-		return -ENOENT;
-	old = lookup_one_len(old_name, old_parent, strlen(old_name));
-	if (IS_ERR(old))
-		return PTR_ERR(old);
-	new = lookup_one_len(new_name, new_parent, strlen(new_name));
-	if (IS_ERR(new)) {
-		dput(old);
-		return PTR_ERR(new);
-	}
-	data.old_dentry = old;
-	data.new_dentry = new;
-	error = -ENOENT;
-	if (d_really_is_negative(old))
-		goto out;
-	error = -EEXIST;
-	if ((flags & RENAME_NOREPLACE) && d_really_is_positive(new))
-		goto out;
-	/* Into its own subtree, or over its own ancestor. */
-	error = -EINVAL;
-	if (old == trap)
-		goto out;
-	error = -ENOTEMPTY;
-	if (new == trap)
-		goto out;
-	replaced = d_inode(new);
-	error = replaced ? lease_keep(client, new) : 0;
-	if (!error)
-		error = vfs_rename(&data);
-	if (!error) {
-		lease_changed(client, data.old_dir);
-		lease_changed(client, data.new_dir);
-		lease_changed(client, d_inode(old));
-		if (replaced)
-			lease_changed(client, replaced);
-	}
-out:
-	dput(new);
-	dput(old);
-	return error;
-}
-
-static int rename_names(struct request *request, u64 new_directory,
-			unsigned int flags)
-{
-	const char *old_name = take_name(request);
-	const char *new_name = IS_ERR(old_name) ? old_name : take_name(request);
-	struct dentry *trap;
-	struct node *new;
-	int error;
-
-	/* What ext2 has; the rest is answered as ext2 answers. */
-	if (IS_ERR(new_name))
-		return PTR_ERR(new_name);
-	if (flags & ~RENAME_NOREPLACE)
-		return -EINVAL;
-	new = node_get(request->client, new_directory);
-	if (!new)
-		return -ESTALE;
-	error = -ENOTDIR;
-	if (!d_is_dir(new->dentry))
-		goto out;
-	error = mnt_want_write(disk_mount());
-	if (error)
-		goto out;
-	trap = lock_rename(new->dentry, request->node->dentry);
-	error = rename_locked(request->client, request->node->dentry,
-			      new->dentry, old_name, new_name, trap, flags);
-	unlock_rename(new->dentry, request->node->dentry);
-	mnt_drop_write(disk_mount());
-out:
-	node_put(new);
-	return error;
-}
-
-int operate_rename(struct request *request)
-{
-	const struct fuse_rename_in *in = take_arg(request, sizeof(*in));
-
-	return in ? rename_names(request, in->newdir, 0) : -EINVAL;
-}
-
-int operate_rename2(struct request *request)
-{
-	const struct fuse_rename2_in *in = take_arg(request, sizeof(*in));
-
-	return in ? rename_names(request, in->newdir, in->flags) : -EINVAL;
 }

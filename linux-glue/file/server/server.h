@@ -190,6 +190,11 @@ const struct cred *space_restrict(const struct request *request);
 /* lock.c */
 void locks_end(struct node *node);
 
+/* directory.c: locks the directory; the dentry may be negative, or ERR_PTR. */
+struct dentry *name_begin(struct request *request, const char *name,
+			  unsigned int lock_class);
+void name_end(struct request *request, struct dentry *dentry);
+
 /* attributes.c */
 int put_attributes(struct request *request);
 void fill_attributes(const struct inode *inode, struct fuse_attr *attr);
