@@ -2,7 +2,7 @@
 # python3's sockets: a server with a selector, clients in threads, a transfer from the host, names of the machine.
 import hashlib, selectors, socket, sys, threading
 
-PORT = int(sys.argv[1])
+PORT, SILENT = int(sys.argv[1]), int(sys.argv[2])
 
 
 def serve(listener, count):
@@ -48,6 +48,12 @@ for family, name in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
 assert socket.getaddrinfo("127.0.0.1", 80, flags=socket.AI_ADDRCONFIG | socket.AI_NUMERICHOST)
 assert socket.if_nametoindex("eth0") == dict((name, n) for n, name in socket.if_nameindex())["eth0"]
 assert [name for _, name in socket.if_nameindex()][:2] == ["lo", "eth0"], socket.if_nameindex()
+
+# More frames than the NIC's queue takes, to somebody who does not answer: it has to be emptied all the same.
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+    mute.settimeout(10)
+    for number in range(1000):
+        mute.sendto(bytes(1400), ("10.0.2.2", SILENT))
 
 with socket.create_connection(("10.0.2.2", PORT), timeout=100) as client:
     client.sendall(b"GET /5000000 HTTP/1.0\r\n\r\n")
