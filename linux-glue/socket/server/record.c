@@ -77,22 +77,22 @@ static int send_record(struct sawmill_endpoint *endpoint,
 	return result;
 }
 
-/* Sends the records in the transmit ring; *@result is that of the last. */
+/*
+ * Sends the records in the transmit ring; *@result is that of the last. Those
+ * that come meanwhile are announced again: a client that never stops does not
+ * keep a thread in here.
+ */
 u32 sawmill_record_send(struct sawmill_endpoint *endpoint, int *result)
 {
 	struct sawmill_socket_page *page = endpoint->page;
 	struct sawmill_ring *ring = &endpoint->transmit;
+	u32 head = smp_load_acquire(&page->transmit_head);
+	s64 used = sawmill_ring_used(ring, head, ring->index), size;
 	struct sawmill_socket_record record;
 	bool has_progress = false;
-	s64 used, size;
 
 	*result = 0;
-	for (;;) {
-		used = sawmill_ring_used(ring,
-				smp_load_acquire(&page->transmit_head),
-				ring->index);
-		if (!used || endpoint->is_broken)
-			break;
+	while (used && !endpoint->is_broken) {
 		size = used < 0 ? used : read_record(endpoint, used, &record);
 		if (size < 0) {
 			sawmill_endpoint_break(endpoint);
@@ -100,22 +100,21 @@ u32 sawmill_record_send(struct sawmill_endpoint *endpoint, int *result)
 			break;
 		}
 		*result = send_record(endpoint, &record);
+		/* Room that came before Linux knew that we wait: once more. */
+		if (*result == -EAGAIN && sock_writeable(endpoint->socket->sk))
+			*result = send_record(endpoint, &record);
 		if (*result == -EAGAIN) {
-			/* Room that came before Linux knew that we wait. */
-			if (sock_writeable(endpoint->socket->sk))
-				continue;
 			/* It stays in the ring: for the caller it is sent. */
 			*result = 0;
 			break;
 		}
 		ring->index += size;
+		used -= size;
 		smp_store_release(&page->transmit_tail, ring->index);
 		has_progress = true;
 	}
 	if (*result > 0)
 		*result = 0;
-	used = sawmill_ring_used(ring, READ_ONCE(page->transmit_head),
-				 ring->index);
 	return has_progress && used >= 0 &&
 	       ring->size - used >= ring->size / ROOM_SHARE ?
 	       SAWMILL_SOCKET_WANT_OUT : 0;
