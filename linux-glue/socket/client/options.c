@@ -33,6 +33,12 @@ static bool is_local(int name)
 	}
 }
 
+/* Devices are the server's. */
+static bool is_about_device(int name)
+{
+	return name == SO_BINDTODEVICE || name == SO_BINDTOIFINDEX;
+}
+
 static s64 call_set(struct sawmill_sock *sock, int level, int name,
 		    sockptr_t value, unsigned int length)
 {
@@ -68,11 +74,9 @@ int sawmill_socket_setsockopt(struct socket *socket, int level, int name,
 	case SO_ATTACH_REUSEPORT_EBPF:
 	case SO_PEEK_OFF:
 		return -EOPNOTSUPP;
-	case SO_BINDTODEVICE:
-	case SO_BINDTOIFINDEX:
-		/* Devices are the server's. */
-		return call_set(sock, level, name, value, length);
 	}
+	if (is_about_device(name))
+		return call_set(sock, level, name, value, length);
 	error = sock_setsockopt(socket, level, name, value, length);
 	if (error || is_local(name))
 		return error;
@@ -92,6 +96,8 @@ int sawmill_socket_getsockopt(struct socket *socket, int level, int name,
 	s64 result;
 	int size;
 
+	if (level == SOL_SOCKET && !is_about_device(name))
+		return sock_getsockopt(socket, level, name, value, length);
 	if (get_user(size, length))
 		return -EFAULT;
 	if (size < 0)

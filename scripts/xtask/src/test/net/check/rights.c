@@ -124,10 +124,29 @@ static void lengths(void)
 	CHECK(ioctl(socket(AF_UNIX, SOCK_STREAM, 0), SIOCGIFCONF, &request) == 0 && request.ifc_len == whole);
 }
 
+/* The device that a socket is bound to, as the network's server knows it. */
+static void device(void)
+{
+	unsigned int index = if_nametoindex("lo"), found = 0;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char name[IFNAMSIZ] = "?";
+	socklen_t length = sizeof(name);
+
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &length) == 0 && length == 0);
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) == 0);
+	length = sizeof(name);
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &length) == 0 && length == 3 && !strcmp(name, "lo"));
+	length = sizeof(found);
+	CHECK(index > 0 && getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &found, &length) == 0 && found == index);
+	length = 2;
+	CHECK_ERROR(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &length), EINVAL);
+}
+
 const struct check rights[] = {
 	{ "rights-without-raw", without_raw },
 	{ "rights-port-of-another", port_of_another },
 	{ "rights-owner", owner },
+	{ "device-of-socket", device },
 	{ "lengths-of-lists", lengths },
 	{ NULL, NULL },
 };
