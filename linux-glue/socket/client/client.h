@@ -53,6 +53,7 @@ struct sawmill_sock {
 	bool was_connected;
 	u8 peer_length;			/* 0 = not known here */
 	u8 sent_length;			/* transmit_lock */
+	bool has_sent;			/* to the connected peer, by a call */
 	struct sockaddr_storage peer;
 	struct sockaddr_storage sent;	/* last destination that worked */
 };

@@ -2,8 +2,9 @@
 /*
  * Socket client: data of datagram, raw and netlink sockets.
  *
- * A send to a destination that has not worked before is made with a call, so
- * that the program learns of a missing route at once; later ones are not.
+ * A send to a destination that has not worked before, or has failed since, is
+ * made with a call, so that the program learns of a missing route at once;
+ * later ones are not.
  */
 #include <linux/slab.h>
 #include <net/tcp_states.h>
@@ -75,7 +76,7 @@ static bool is_proven(struct sawmill_sock *sock, struct msghdr *message,
 	    sock->sk.sk_family == PF_NETLINK)
 		return false;
 	if (!message->msg_name)
-		return sock->was_connected;
+		return sock->was_connected && sock->has_sent;
 	return sock->sent_length == message->msg_namelen &&
 	       !memcmp(&sock->sent, message->msg_name, sock->sent_length);
 }
@@ -88,6 +89,7 @@ static s64 flush(struct sawmill_sock *sock, struct msghdr *message)
 		sock->sent_length = 0;
 		return result;
 	}
+	sock->has_sent |= !message->msg_name;
 	if (message->msg_name) {
 		sock->sent_length = message->msg_namelen;
 		memcpy(&sock->sent, message->msg_name, sock->sent_length);
@@ -141,6 +143,9 @@ int sawmill_datagram_sendmsg(struct socket *socket, struct msghdr *message,
 
 		sawmill_sock_refresh(sock);
 		error = sock_error(sk);
+		/* The next one is sent by a call again. */
+		if (error)
+			sock->has_sent = false;
 		if (!error && sk->sk_shutdown & SEND_SHUTDOWN)
 			error = -EPIPE;
 		if (error || sawmill_sock_room(sock) >= needed)
@@ -292,8 +297,10 @@ int sawmill_datagram_recvmsg(struct socket *socket, struct msghdr *message,
 	for (;;) {
 		sawmill_sock_refresh(sock);
 		result = sock_error(sk);
-		if (result)
+		if (result) {
+			WRITE_ONCE(sock->has_sent, false);
 			break;
+		}
 		size = sawmill_record_next(sock, &record);
 		if (size) {
 			result = size;

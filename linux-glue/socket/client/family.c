@@ -15,10 +15,19 @@
 #include <net/tcp_states.h>
 #include "client.h"
 
+/* Linux has locked the socket, perhaps to set SOCK_FASYNC: see sock_fasync(). */
+static void lock_released(struct sock *sk)
+{
+	if (unlikely(sock_flag(sk, SOCK_FASYNC)))
+		sawmill_want(&sawmill_sk(sk)->slot.page->client_wants,
+			     SAWMILL_SOCKET_WANT_IN | SAWMILL_SOCKET_WANT_OUT);
+}
+
 static struct proto sawmill_proto = {
 	.name = "SAWMILL",
 	.owner = THIS_MODULE,
 	.obj_size = sizeof(struct sawmill_sock),
+	.release_cb = lock_released,
 };
 
 static void detach_slot(struct sawmill_sock *sock)
@@ -64,8 +73,6 @@ struct sock *sawmill_sock_new(struct net *net, struct socket *socket,
 	sock->receive.base = (u8 *)client->area + sock->slot.receive_offset;
 	sock->transmit.size = size;
 	sock->receive.size = size;
-	/* A program with SIGIO has no other moment to ask. */
-	sock->slot.page->client_wants = SAWMILL_SOCKET_WANT_IN;
 	set_bit(SOCK_CUSTOM_SOCKOPT, &socket->flags);
 	return sk;
 }

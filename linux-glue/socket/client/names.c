@@ -92,6 +92,7 @@ int sawmill_socket_connect(struct socket *socket, struct sockaddr *address,
 	}
 	sock->peer_length = 0;
 	sock->sent_length = 0;
+	sock->has_sent = false;
 	result = call_with_address(sock, SAWMILL_SOCKET_CONNECT, address,
 				   length);
 	sawmill_sock_refresh(sock);

@@ -67,6 +67,25 @@ static void unreachable(void)
 	CHECK_ERROR(recv(fd, &byte, 1, 0), ECONNREFUSED);
 }
 
+/* And the next send of one that does not wait for it; the one after that is sent. */
+static void refused_later(void)
+{
+	struct sockaddr_storage address;
+	char byte = 0;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), error = 0;
+	socklen_t length = sizeof(error);
+
+	close(bound(AF_INET, SOCK_DGRAM, &address));
+	CHECK(connect(fd, (struct sockaddr *)&address, size_of(&address)) == 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK(send(fd, &byte, 1, 0) == 1);
+		CHECK_ERROR(send(fd, &byte, 1, 0), ECONNREFUSED);
+	}
+	CHECK(send(fd, &byte, 1, 0) == 1);
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == ECONNREFUSED);
+	CHECK_ERROR(recv(fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
+}
+
 /* Control data comes along: the address that a datagram was sent to. */
 static void control(void)
 {
@@ -145,6 +164,7 @@ const struct check datagrams[] = {
 	{ "datagram-exchange-ipv6", exchange_ipv6 },
 	{ "datagram-sizes", sizes },
 	{ "datagram-unreachable", unreachable },
+	{ "datagram-refused-later", refused_later },
 	{ "datagram-control", control },
 	{ "datagram-ping", echo_request },
 	{ "rights-of-users", users },

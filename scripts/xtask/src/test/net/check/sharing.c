@@ -124,6 +124,25 @@ static void sigio(void)
 	CHECK(signals > 0);
 }
 
+/* Data that came before the program asked for signals takes none away from what comes later. */
+static void sigio_late(void)
+{
+	int ends[2];
+
+	tcp_pair(AF_INET, ends);
+	signal(SIGIO, count_signal);
+	send_all(ends[0], "x", 1);
+	/* An emulator passes over idle time. */
+	usleep(50000);
+	CHECK(fcntl(ends[1], F_SETOWN, getpid()) == 0);
+	CHECK(fcntl(ends[1], F_SETFL, O_ASYNC) == 0);
+	signals = 0;
+	send_all(ends[0], "y", 1);
+	for (int i = 0; i < 200 && !signals; i++)
+		usleep(10000);
+	CHECK(signals > 0);
+}
+
 /* Four processes accept on one socket and write into another. */
 static void forked(void)
 {
@@ -203,6 +222,7 @@ const struct check sharing[] = {
 	{ "epoll-edge", epoll_edge },
 	{ "epoll-edge-of-room", epoll_edge_of_room },
 	{ "sigio", sigio },
+	{ "sigio-after-data", sigio_late },
 	{ "shared-by-fork", forked },
 	{ "passed-over-unix", passed },
 	{ NULL, NULL },
