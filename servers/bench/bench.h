@@ -109,6 +109,10 @@ void report_result(const struct result *result);
 void report_skipped(const struct bench_case *of, long parameter, const char *reason);
 void report_end(int status);
 
+/* table.c: the same for people. */
+void table_add(const struct bench_case *of, long parameter, double ticks);
+void table_print(void);
+
 /* init.c: being the first process of a system. */
 void run_as_first_process(void);
 

@@ -15,18 +15,22 @@
 
 #include "bench.h"
 
+/* Time for whoever passes output on to a screen. */
+#define TERMINAL_SETTLES_US 300000
+
 struct options {
 	enum set set;
 	int runs;
 	long scale_percent;
 	const char *only; /* NAME,NAME...; NULL means all */
 	int list;
-	int mark; /* the last timed run of each case lies between two breakpoints of the emulator */
+	int table; /* the results once more, for people, at the end */
+	int mark; /* the last timed run of each case lies between two breakpoints of the emulator; one after the table */
 };
 
 static const char usage[] =
 	"usage: sawmill-bench [--set short|full] [--only NAME,...] [--runs N] [--scale PERCENT] [--dir DIR]\n"
-	"                     [--peer ADDRESS:PORT] [--list] [--mark]\n";
+	"                     [--peer ADDRESS:PORT] [--list] [--mark] [--table]\n";
 
 /* Stops Bochs where magic breakpoints are on; does nothing anywhere else. */
 static void breakpoint(void)
@@ -135,6 +139,10 @@ static int parse(int count, char **arguments, struct options *options)
 			options->mark = 1;
 			continue;
 		}
+		if (strcmp(name, "--table") == 0) {
+			options->table = 1;
+			continue;
+		}
 		const char *value = i + 1 < count ? arguments[++i] : NULL;
 
 		if (!value)
@@ -231,6 +239,14 @@ int main(int count, char **arguments)
 	if (!options.list) {
 		remove_work_files();
 		report_end(0);
+		if (options.table)
+			table_print();
+		if (options.table && options.mark) {
+			usleep(TERMINAL_SETTLES_US);
+			breakpoint();
+		}
+		while (options.table)
+			pause();
 	}
 	return 0;
 }

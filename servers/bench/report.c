@@ -99,6 +99,7 @@ void report_result(const struct result *result)
 	double median = sort(sorted, result->samples, runs);
 
 	printf(",\"tsc\":%.1f,\"minimum\":%.1f,\"maximum\":%.1f", median, sorted[0], sorted[runs - 1]);
+	table_add(result->of, result->parameter, median);
 	if (result->of->is_waiting) {
 		median = sort(sorted, result->busy, runs);
 		printf(",\"busy\":%.1f,\"busy_minimum\":%.1f,\"busy_maximum\":%.1f", median, sorted[0], sorted[runs - 1]);

@@ -58,11 +58,12 @@ pub fn image(options: &Options) -> Result<()> {
     let scratch = paths::Scratch::new("image")?;
     let program = bench::program::compile(scratch.path())?;
     let bench_disk = bench::program::make_image(&program, scratch.path())?;
-    let arguments = options.bench_arguments.join(" ");
+    // What is on the screen at the end is for people.
+    let arguments = format!("{} --table", options.bench_arguments.join(" "));
 
     let entry = multiserver(&options.system, disk.clone(), shell())?.entry;
     let mut command = vec![bench::program::PROGRAM.to_owned()];
-    command.extend(options.bench_arguments.iter().flat_map(|words| words.split(' ')).map(str::to_owned));
+    command.extend(arguments.split(' ').map(str::to_owned));
     let mut benchmark = multiserver(&options.system, bench_disk.clone(), command)?.entry;
     benchmark.title.push_str(" benchmark");
     let entries = [

@@ -54,9 +54,12 @@ pub fn read_byte() -> Option<u8> {
 }
 
 fn write_unlocked(bytes: &[u8]) {
-    let is_redirected = IS_REDIRECTED.load(Ordering::Relaxed);
     for &byte in bytes {
-        if is_redirected { port::write_u8(0xe9, byte) } else { serial::send(byte) }
+        if IS_REDIRECTED.load(Ordering::Relaxed) { port::write_u8(0xe9, byte) } else { serial::send(byte) }
+    }
+    // Text is for whoever sits before the machine, too.
+    if !IS_FRAMED.load(Ordering::Relaxed) {
+        screen::write(bytes);
     }
 }
 
@@ -82,13 +85,15 @@ impl fmt::Write for Line {
     }
 }
 
-/// Text output for last words: takes no lock, and shows on the screen too.
+/// Text output for last words: takes no lock, and shows on the screen in any case.
 pub struct LastWords;
 
 impl LastWords {
     /// Begins them, whatever was being said.
     pub fn begin() -> LastWords {
         begin_frame();
+        // They are text, whatever follows on the line.
+        IS_FRAMED.store(false, Ordering::Relaxed);
         LastWords
     }
 }
@@ -96,7 +101,6 @@ impl LastWords {
 impl fmt::Write for LastWords {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         write_unlocked(text.as_bytes());
-        screen::write(text.as_bytes());
         Ok(())
     }
 }

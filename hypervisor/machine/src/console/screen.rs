@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The screen, for the sentence of a machine that cannot start and for last words.
+//! The screen: what a console of plain text says, and in any case the last words.
 //!
 //! Pixels where the boot loader says that there are some (UEFI), else VGA
-//! text. Takes no lock: whoever writes here is the last to speak.
+//! text. Takes no lock: whoever writes here holds the console's or is the last to speak.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,8 +36,7 @@ static POSITION: AtomicU64 = AtomicU64::new(0);
 /// Draws into a framebuffer from now on, if all of it can be reached.
 pub fn use_framebuffer(new: Framebuffer) {
     let end = new.size.1.checked_mul(new.pitch).and_then(|bytes| new.address.checked_add(bytes));
-    if new.size.0 >= CELL
-        && new.size.1 >= CELL
+    if new.size.0.min(new.size.1) >= CELL
         && new.size.0 * new.pixel_bytes <= new.pitch
         && end.is_some_and(|end| end <= FOUR_GIB)
     {
@@ -51,21 +50,21 @@ pub fn write(bytes: &[u8]) {
     let (columns, rows) = framebuffer.map_or(VGA_COLUMNS_AND_ROWS, |it| (it.size.0 / CELL, it.size.1 / CELL));
     let mut position = POSITION.load(Ordering::Relaxed);
     for &byte in bytes {
-        match (byte, framebuffer) {
-            (b'\r', _) => {}
-            (b'\n', _) => position = (position / columns + 1) * columns,
-            (_, Some(framebuffer)) => {
-                draw(framebuffer, position % columns, position / columns, byte);
-                position += 1;
-            }
-            (_, None) => {
+        // A line blanks what an earlier one left in its place; a form feed blanks all, and the next line is the first.
+        let (byte, cells) = match byte {
+            b'\n' => (b' ', columns - position % columns),
+            b'\x0c' => (b' ', 2 * columns * rows - position),
+            _ => (byte, u64::from(byte >= b' ')),
+        };
+        for _ in 0..cells {
+            match framebuffer {
+                Some(framebuffer) => draw(framebuffer, position % columns, position / columns, byte),
                 // SAFETY: (1) the cell lies in the 4000 bytes at 0xb8000, reduced modulo the screen below;
                 // (2) that range is below 1 MiB, identity mapped and never given to Rust objects.
-                unsafe { VGA_TEXT.add(position as usize).write_volatile(VGA_ATTRIBUTE | u16::from(byte)) };
-                position += 1;
+                None => unsafe { VGA_TEXT.add(position as usize).write_volatile(VGA_ATTRIBUTE | u16::from(byte)) },
             }
+            position = (position + 1) % (columns * rows);
         }
-        position %= columns * rows;
     }
     POSITION.store(position, Ordering::Relaxed);
 }

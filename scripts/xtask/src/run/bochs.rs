@@ -11,13 +11,13 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use super::emulator::Ports;
-use super::options::{DiskBus, Hardware, Network};
+use super::options::{DiskBus, Hardware, Marks, Network};
 use super::tap;
 use crate::paths::Scratch;
 
 /// What Bochs takes for a second of the machine's time.
 pub const INSTRUCTIONS_PER_SECOND: u32 = 80_000_000;
-/// How often a program may have its instructions said.
+/// How often a program may have its instructions, or a command run.
 const MARKED_MAX: usize = 32;
 const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
 const VGA_BIOS: &str = "/usr/share/bochs/VGABIOS-lgpl-latest";
@@ -81,13 +81,17 @@ pub fn start(hardware: &Hardware, mut text: String, scratch: &Scratch) -> Result
     let log = scratch.join("bochs.log");
     writeln!(text, "log: {}\npanic: action=fatal\nerror: action=report\ninfo: action=ignore", log.display())?;
 
-    if hardware.has_marks {
+    if hardware.marks != Marks::Ignored {
         text.push_str("magic_break: enabled=1\n");
     }
     let (configuration, commands) = (scratch.join("bochsrc"), scratch.join("commands"));
     std::fs::write(&configuration, text)?;
-    let between_marks = "trace on\nc\ntrace off\nc\n".repeat(if hardware.has_marks { MARKED_MAX } else { 0 });
-    std::fs::write(&commands, format!("c\n{between_marks}"))?;
+    let at_marks = match &hardware.marks {
+        Marks::Ignored => "",
+        Marks::Instructions => "trace on\nc\ntrace off\nc\n",
+        Marks::Say(command) => &format!("{command}\nc\n"),
+    };
+    std::fs::write(&commands, format!("c\n{}", at_marks.repeat(MARKED_MAX)))?;
     let mut command = Command::new("bochs");
     command.current_dir(scratch.path()).arg("-q").arg("-f").arg(configuration).arg("-rc").arg(commands);
     Ok(command)

@@ -169,8 +169,19 @@ pub struct Hardware {
     pub network: Network,
     /// Ports of the host that lead to ports of the guest.
     pub forwards: Vec<(u16, u16)>,
-    /// Whether Bochs says each instruction between a program's marks.
-    pub has_marks: bool,
+    /// What Bochs says where a program marks itself.
+    pub marks: Marks,
+}
+
+/// What Bochs says at a program's marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Marks {
+    /// Nothing: they are no marks.
+    Ignored,
+    /// Each instruction from one to the next.
+    Instructions,
+    /// What this command of its debugger says.
+    Say(String),
 }
 
 impl Options {
@@ -183,7 +194,7 @@ impl Options {
             disk_bus: self.disk_bus.unwrap_or(DiskBus::Ide),
             network: self.net.clone(),
             forwards: self.forward.clone(),
-            has_marks: self.instructions.is_some(),
+            marks: if self.instructions.is_some() { Marks::Instructions } else { Marks::Ignored },
         }
     }
 

@@ -13,7 +13,7 @@ use crate::build;
 use crate::image::{self, Content, Entry, Firmware, Menu, Module, Protocol};
 use crate::paths::{self, Scratch};
 use crate::run::emulator::{Emulator, Ports, Words};
-use crate::run::options::{CPU_MODEL, DiskBus, Hardware, Network};
+use crate::run::options::{CPU_MODEL, DiskBus, Hardware, Marks, Network};
 use crate::run::qemu::{self, Accelerator, Start};
 use crate::run::session::Event;
 
@@ -99,7 +99,7 @@ pub fn hardware() -> Hardware {
         disk_bus: DiskBus::Ide,
         network: Network::None,
         forwards: Vec::new(),
-        has_marks: false,
+        marks: Marks::Ignored,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::run::bochs;
 use crate::run::emulator::{Emulator, Ports, Words};
 
 /// What the shell of the busybox image shows.
-const PROMPT: &str = "root@sawmill";
+pub const PROMPT: &str = "root@sawmill";
 const PROMPT_LIMIT: Duration = Duration::from_secs(150);
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 

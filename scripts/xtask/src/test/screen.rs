@@ -44,6 +44,62 @@ pub fn read(directory: &Path) -> Result<String> {
     }
 }
 
+/// Memory of the text screen, all of it: Linux moves the part that is shown.
+const TEXT_BYTES: usize = 32768;
+const TEXT_ADDRESS: usize = 0xb8000;
+/// Bytes in a line of a listing of it.
+const LISTED_BYTES: usize = 8;
+
+/// The debugger's or monitor's command that lists the memory of the text screen.
+pub fn list_command() -> String {
+    format!("xp /{TEXT_BYTES}bx {TEXT_ADDRESS:#x}")
+}
+
+/// Has the machine that runs in `directory` list the memory of its text screen.
+///
+/// # Errors
+/// When it does not within the limit.
+pub fn memory(directory: &Path) -> Result<String> {
+    let mut monitor = UnixStream::connect(directory.join(MONITOR)).context("the machine has no monitor")?;
+    writeln!(monitor, "{}", list_command())?;
+    monitor.set_read_timeout(Some(PICTURE_LIMIT))?;
+    let last = format!("{:x}: ", TEXT_ADDRESS + TEXT_BYTES - LISTED_BYTES);
+    let (mut listing, mut piece) = (String::new(), [0; 4096]);
+    while !listing.lines().rev().skip(1).any(|line| line.contains(&last)) {
+        match monitor.read(&mut piece)? {
+            0 => bail!("the machine's monitor closed"),
+            length => listing.push_str(&String::from_utf8_lossy(&piece[..length])),
+        }
+    }
+    Ok(listing)
+}
+
+/// Waits until `end` is on the text screen whose memory `list` lists; returns all of the text.
+pub fn expect_text(end: &str, list: impl Fn() -> Result<String>) -> Result<String> {
+    let deadline = Instant::now() + PICTURE_LIMIT;
+    loop {
+        let shown = listed_text(&list()?);
+        if shown.contains(end) {
+            return Ok(shown);
+        }
+        if Instant::now() > deadline {
+            bail!("`{end}` is not on the screen, but: {}", shown.trim());
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// The characters in lines `ADDRESS: 0x41 0x07 ...` of the text screen's memory: of each two bytes the first one.
+fn listed_text(listing: &str) -> String {
+    let byte = |word: &str| u8::from_str_radix(word.strip_prefix("0x").filter(|digits| digits.len() == 2)?, 16).ok();
+    let bytes = |line: &str| -> Vec<u8> {
+        let listed = line.rsplit_once(':').map_or("", |(_, listed)| listed);
+        listed.split_whitespace().filter_map(byte).collect()
+    };
+    let shown = listing.lines().flat_map(bytes).step_by(2);
+    shown.map(|byte| if byte.is_ascii_graphic() { char::from(byte) } else { ' ' }).collect()
+}
+
 /// Text in a picture in the portable pixmap format; none while it is incomplete.
 fn text(picture: &[u8]) -> Option<String> {
     let mut parts = picture.splitn(4, |byte| *byte == b'\n');
@@ -70,6 +126,13 @@ fn text(picture: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_in_listed_memory_is_read() {
+        let listing =
+            "0x00000000000b8000 <bogus+       0>:\t0x6f\t0x07\t0x6b\t0x07\n00000000000b8004: 0x21 0x07 0x00 0x07\n";
+        assert_eq!(listed_text(listing), "ok! ");
+    }
 
     #[test]
     fn picture_of_a_letter_is_read() {
