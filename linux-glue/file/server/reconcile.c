@@ -10,11 +10,17 @@
  *
  * A block that two inodes claim must not be freed with one of them: then the
  * disk stays read-only.
+ *
+ * The clients wait meanwhile, so tables of inodes are read in large pieces.
  */
 #include <linux/buffer_head.h>
+#include <linux/pagemap.h>
 #include <linux/vmalloc.h>
 #include "ext2.h"
 #include "server.h"
+
+/* Of a table, read with one command to the disk. */
+#define PIECE_BYTES	(512 * 1024)
 
 struct marks {
 	struct super_block *sb;
@@ -85,6 +91,17 @@ static int mark_inode(struct marks *marks, const struct ext2_inode *inode)
 	return error;
 }
 
+static void read_ahead(struct super_block *sb, u32 block, unsigned int count)
+{
+	unsigned int shift = PAGE_SHIFT - sb->s_blocksize_bits;
+	pgoff_t first = block >> shift;
+	pgoff_t last = (block + count - 1) >> shift;
+	DEFINE_READAHEAD(pages, NULL, NULL, sb->s_bdev->bd_inode->i_mapping,
+			 first);
+
+	page_cache_ra_unbounded(&pages, last - first + 1, 0);
+}
+
 /* One group's inodes: marks their blocks, and themselves in @bitmap. */
 static int mark_inodes(struct marks *marks, unsigned int group, u32 table,
 		       struct buffer_head *bitmap)
@@ -93,6 +110,7 @@ static int mark_inodes(struct marks *marks, unsigned int group, u32 table,
 	unsigned int size = EXT2_INODE_SIZE(sb);
 	unsigned int count = EXT2_INODES_PER_GROUP(sb);
 	unsigned int per_block = sb->s_blocksize / size;
+	unsigned int per_piece = PIECE_BYTES / size;
 	struct buffer_head *buffer = NULL;
 	unsigned int i;
 	int error = 0;
@@ -101,6 +119,10 @@ static int mark_inodes(struct marks *marks, unsigned int group, u32 table,
 		unsigned long number = (unsigned long)group * count + i + 1;
 		const struct ext2_inode *inode;
 
+		if (i % per_piece == 0)
+			read_ahead(sb, table + i / per_block,
+				   DIV_ROUND_UP(min(per_piece, count - i),
+						per_block));
 		if (i % per_block == 0) {
 			brelse(buffer);
 			buffer = sb_bread(sb, table + i / per_block);

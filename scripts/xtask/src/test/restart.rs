@@ -3,12 +3,15 @@
 
 use anyhow::{Result, bail};
 
-use super::Case;
 use super::support::Bench;
+use super::{Case, measure};
 use crate::ext2;
 
 /// What runs meanwhile.
 const JOB: &str = include_str!("restart-job.sh");
+/// A call that the new server serves follows the last one of the old within this time of the machine, a sleep of the
+/// program's included.
+const WAIT_LIMIT_MS: u64 = 1000;
 
 /// The tests.
 pub const CASES: &[Case] = &[
@@ -31,6 +34,11 @@ fn restart(bench: &Bench, cpus: &str) -> Result<()> {
     let options = ["--cpus", cpus, "--disk", &disk, "--hypervisor-options", "kill=ext2@4000"];
     let ended = bench.boot(&options, &["sh", "-c", JOB], &[])?;
     ended.expect_status(0)?.expect_in_output("survived with")?;
+    let wait = ended.milliseconds("longest wait")?;
+    measure::remember(format!("restart of the ext2 server: {wait} ms from a served call to the next ({cpus} CPU(s))"));
+    if wait > WAIT_LIMIT_MS {
+        bail!("nothing was served for {wait} ms");
+    }
     let log = bench.log();
     for event in ["partition ext2: killed by the boot option", "partition ext2: started again (1)"] {
         if !log.contains(event) {

@@ -160,6 +160,13 @@ impl Ended {
         Ok(self)
     }
 
+    /// The number in a line `LABEL NUMBER ms` of standard output.
+    pub fn milliseconds(&self, label: &str) -> Result<u64> {
+        let mut lines = self.output.lines();
+        let number = lines.find_map(|line| line.strip_prefix(label)?.strip_suffix(" ms")?.trim().parse().ok());
+        number.with_context(|| format!("no `{label}` in the output; {}", self.words()))
+    }
+
     fn words(&self) -> String {
         format!("it said:\n{}on standard error:\n{}", last_lines(&self.output), last_lines(&self.errors))
     }

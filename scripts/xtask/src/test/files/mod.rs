@@ -88,8 +88,7 @@ fn server_killed(bench: &Bench) -> Result<()> {
     let options = ["--system", &system, "--disk", &disk, "--hypervisor-options", "kill=ext2@4000"];
     let ended = bench.boot(&options, &["/bin/load", "lose", "/root/load"], &[])?;
     ended.expect_status(0)?.expect_in_output("then EIO")?.expect_in_output("the rest goes on")?;
-    let slowest = ended.output.lines().find_map(|line| line.strip_prefix("slowest call ")?.strip_suffix(" ms"));
-    let slowest: u64 = slowest.context("no time of the slowest call")?.parse()?;
+    let slowest = ended.milliseconds("slowest call")?;
     if slowest > LOST_LIMIT_MS {
         bail!("a call took {slowest} ms");
     }
