@@ -39,7 +39,7 @@ const BEYOND: u64 = SLOTS as u64;
 
 static IS_DONE: AtomicBool = AtomicBool::new(false);
 
-struct Attack {
+pub(super) struct Attack {
     rng: Rng,
     events: Events,
     portal: Selector,
@@ -81,6 +81,9 @@ fn start(_info: u64) -> ! {
     };
     println!("hostile client: seed {seed}, {requests} requests, {} CPU(s)", info.vcpu_count);
     attack.begin();
+    if option(*b"keep\0\0\0\0", 0) != 0 {
+        attack.keep();
+    }
     while attack.sent < requests {
         attack.step();
         if attack.sent.is_multiple_of(LOOK) {
@@ -256,7 +259,7 @@ impl Attack {
     }
 
     /// Sends a request; returns the first eight bytes of its results if it was done at once.
-    fn send(&mut self, slot: u64, request: &Request, flags: u16, count: u64, size: u64) -> Option<u64> {
+    pub(super) fn send(&mut self, slot: u64, request: &Request, flags: u16, count: u64, size: u64) -> Option<u64> {
         let base = SLOTS_OFFSET as u64 + slot * SLOT_SIZE as u64;
         if slot < BEYOND {
             self.control.write_all(base, request.bytes());
@@ -307,6 +310,11 @@ impl Attack {
         None
     }
 
+    /// A number of the shared header.
+    pub(super) fn shared_number(&self, offset: usize) -> u64 {
+        self.control.read_number::<4>(offset as u64)
+    }
+
     /// Waits for a completion, not for ever.
     fn wait(&mut self, head: u64) {
         for _ in 0..200 {
@@ -317,7 +325,7 @@ impl Attack {
         }
     }
 
-    fn pause(&self, microseconds: u64) {
+    pub(super) fn pause(&self, microseconds: u64) {
         let end = time::tsc() + time::ticks(microseconds * 1000, self.tsc_khz);
         while time::tsc() < end {
             // A timer always works.

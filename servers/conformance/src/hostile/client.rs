@@ -6,6 +6,8 @@
 #[cfg(target_os = "none")]
 mod attack;
 #[cfg(target_os = "none")]
+mod keep;
+#[cfg(target_os = "none")]
 mod request;
 
 sawmill_rt::partition_only!();
