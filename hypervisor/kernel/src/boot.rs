@@ -49,7 +49,7 @@ impl<P: Platform> Kernel<P> {
         state.functions = device::list(self.platform);
         state.give_memory(information.memory)?;
         let caller = state.make_root(information.modules)?;
-        let memory = state.load_root(&caller, information)?;
+        state.load_root(&caller, information)?;
         state.say(format_args!(
             "{} MiB for regions, {} kernel frames, {} CPUs, {} PCI functions, {} modules",
             (state.extents.left() * PAGE_SIZE) >> 20,
@@ -61,7 +61,6 @@ impl<P: Platform> Kernel<P> {
         if !information.has_iommu {
             state.say(format_args!("no IOMMU is in use: a device given to a partition can read and write all memory"));
         }
-        debug_assert!(memory.pages == ROOT_PAGES);
         Ok(())
     }
 }
@@ -113,7 +112,7 @@ impl<P: Platform> State<P> {
         Ok(Caller { vcpu: self.vcpus.next().ok_or("the kernel has booted before")?, partition: root })
     }
 
-    fn load_root(&mut self, caller: &Caller, information: &BootInformation<'_>) -> Result<FrameRange, BootError> {
+    fn load_root(&mut self, caller: &Caller, information: &BootInformation<'_>) -> Result<(), BootError> {
         let image = information
             .modules
             .iter()
@@ -130,18 +129,12 @@ impl<P: Platform> State<P> {
         let (memory, via) = self.root_memory(caller).map_err(|_| "there is no room for root's memory")?;
         self.copy_image(image, Hpa(memory.start.0 + header.load_gpa));
         self.write_information(caller, information, memory)?;
-        let new = NewVcpu {
-            partition: caller.partition,
-            index: 0,
-            cpu: 0,
-            priority: ROOT_PRIORITY,
-            event_page: Gpa(EVENT_PAGE_GPA),
-        };
+        let (partition, event_page) = (caller.partition, Gpa(EVENT_PAGE_GPA));
+        let new = NewVcpu { partition, index: 0, cpu: 0, priority: ROOT_PRIORITY, event_page };
         let at = Position { table: via.table, slot: SELECTOR_VCPU_BASE as u16 };
         self.make_vcpu(&new, at).map_err(|_| "the processor refuses to make root's vCPU")?;
         let entry = EntryState { rip: header.entry, rsp: header.stack, cr3: header.cr3 };
-        self.start(caller.vcpu, entry, INFO_PAGE_GPA).map_err(|_| "the boot module root has a bad entry")?;
-        Ok(memory)
+        self.start(caller.vcpu, entry, INFO_PAGE_GPA).map_err(|_| "the boot module root has a bad entry")
     }
 
     fn read_header(&self, image: &BootModule) -> FlatImageHeader {

@@ -6,13 +6,14 @@
 
 use crate::hypercall::{Answer, Arguments};
 use crate::lookup::Caller;
-use crate::partition::{Condition, Partition};
+use crate::partition::{Condition, Handler, Partition};
 use crate::state::{Decoded, State};
-use crate::vcpu::{Activity, Vcpu};
+use crate::vcpu::{Activity, Call, CallKind, Vcpu};
 use core::fmt::Write;
 use sawmill_abi::fault::{ExitKind, FAULT_TAG, FaultReason};
 use sawmill_abi::{machine::SHUTDOWN_POWER_OFF, status::Status, trace::TraceKind};
-use sawmill_logic::{arena::Ref, platform::Platform};
+use sawmill_logic::arena::Ref;
+use sawmill_logic::platform::{Platform, Tsc};
 
 /// What happened to a vCPU.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +34,11 @@ impl<P: Platform> State<P> {
         let Fault { reason, rip, qualification, address } = *fault;
         let words = [FAULT_TAG, reason as u64, u64::from(index), rip, qualification, address];
         let handler = self.partitions.get(owner).and_then(|partition| partition.handler);
-        if handler.is_some_and(|handler| self.call_handler(reference, handler, words)) {
-            return;
+        if let Some(Handler { portal, badge }) = handler {
+            let call = Call { kind: CallKind::Fault, badge, words, deadline: Tsc::NEVER };
+            if self.call(reference, portal, call).is_ok() {
+                return;
+            }
         }
         let label = self.partitions.get(owner).map_or("?", |partition| partition.label());
         let _ = writeln!(

@@ -6,7 +6,7 @@
 //! vCPU is `Receiving` only with `serving == Nobody` and no caller queued.
 
 use crate::hypercall::Arguments;
-use crate::partition::{Condition, Handler};
+use crate::partition::Condition;
 use crate::state::{Decoded, Object, State};
 use crate::vcpu::{Activity, Call, CallKind, Outcome, Serving, Vcpu, attention};
 use crate::{cpu::Route, event::PortalBit, limits::VCPUS, lookup::Caller, portal::Portal};
@@ -219,11 +219,5 @@ impl<P: Platform> State<P> {
         while let Some(caller) = self.vcpus.get_mut(reference).and_then(|vcpu| vcpu.callers.pop_at(0)) {
             self.finish(caller, dead);
         }
-    }
-
-    /// Calls a partition's handler in the name of one of its vCPUs; false if there is none that could answer.
-    pub(crate) fn call_handler(&mut self, reference: Ref<Vcpu>, handler: Handler, words: [u64; 6]) -> bool {
-        let call = Call { kind: CallKind::Fault, badge: handler.badge, words, deadline: Tsc::NEVER };
-        self.call(reference, handler.portal, call).is_ok()
     }
 }
