@@ -78,39 +78,33 @@ impl<P: Platform> State<P> {
 
     /// Undoes what was done through a capability, and its object if it was the original.
     fn forget(&mut self, object: Object, at: Position, is_original: bool) {
-        match object {
-            Object::Region(region) => {
-                self.unmap_where(|mapping| mapping.via == at);
-                if is_original {
-                    self.destroy_region(region);
-                }
-            }
-            _ if !is_original => {}
-            Object::Partition(partition) => self.kill(partition),
-            Object::Vcpu(vcpu) => self.retire_vcpu(vcpu),
-            Object::Portal(portal) => {
-                if let Some(portal) = self.portals.remove(portal) {
-                    self.release(portal.payer, OBJECT_COST);
-                }
-            }
-            Object::Event(event) => {
-                if let Some(event) = self.events.remove(event) {
-                    self.release(event.payer, OBJECT_COST);
-                }
-            }
+        if matches!(object, Object::Region(_)) {
+            self.unmap_where(|mapping| mapping.via == at);
+        }
+        if !is_original {
+            return;
+        }
+        let payer = match object {
+            Object::Partition(partition) => return self.kill(partition),
+            Object::Vcpu(vcpu) => return self.retire_vcpu(vcpu),
+            Object::Machine => None,
+            Object::Region(region) => self.destroy_region(region),
+            Object::Portal(portal) => self.portals.remove(portal).map(|portal| portal.payer),
+            Object::Event(event) => self.events.remove(event).map(|event| event.payer),
             Object::Irq(irq) => self.destroy_irq(irq),
             Object::Device(device) => self.destroy_device(device),
-            Object::Machine => {}
+        };
+        if let Some(payer) = payer {
+            self.release(payer, OBJECT_COST);
         }
     }
 
-    fn destroy_region(&mut self, reference: Ref<Region>) {
-        let Some(region) = self.regions.remove(reference) else { return };
-        self.release(region.payer, OBJECT_COST);
-        if region.backing == Backing::Device {
-            return;
+    fn destroy_region(&mut self, reference: Ref<Region>) -> Option<Ref<Partition>> {
+        let region = self.regions.remove(reference)?;
+        if region.backing == Backing::Memory {
+            self.give_pages(region.payer, region.range);
         }
-        self.give_pages(region.payer, region.range);
+        Some(region.payer)
     }
 
     /// Stops a partition for good: from now on it is dead to everybody.

@@ -10,7 +10,7 @@ use crate::hypercall::{Answer, Arguments};
 use crate::interrupt::Irq;
 use crate::region::{Backing, Region};
 use crate::state::{Decoded, State};
-use crate::{limits::OBJECT_COST, lookup::Caller, partition::Partition};
+use crate::{lookup::Caller, partition::Partition};
 use arrayvec::ArrayVec;
 use sawmill_abi::machine::{BAR_MEMORY, BAR_NONE, BAR_PORTS, DEVICE_UNSAFE_DMA};
 use sawmill_abi::object::{RIGHT_DEVICE_CONFIG, RIGHT_PARTITION_CONTROL};
@@ -33,6 +33,8 @@ pub(crate) struct Device {
     pub partition: Ref<Partition>,
     pub address: u16,
     pub bars: [Bar; BARS],
+    /// What the registers read after all ones were written.
+    pub masks: [u32; BARS],
     /// Registers (bits) that the driver is sizing.
     pub sizing: u8,
     /// MSI and MSI-X, where it has them.
@@ -89,10 +91,10 @@ impl<P: Platform> State<P> {
             return Err(Status::Busy);
         }
         let at = self.free_selector(caller)?;
-        let bars = self.size_bars(address);
+        let (bars, masks) = self.size_bars(address);
         let read = |offset, width| self.platform.pci_read(address, offset, width);
         let messages = [MessageKind::Msi, MessageKind::Msix].map(|kind| Messages::find(kind, read));
-        let device = Device { partition: target, address, bars, sizing: 0, messages, origin: at };
+        let device = Device { partition: target, address, bars, masks, sizing: 0, messages, origin: at };
         let selector = self.enter(at, target, |state| &mut state.devices, device)?;
         for bar in bars {
             if let Bar::Ports { base: base @ 1.., size } = bar
@@ -105,7 +107,7 @@ impl<P: Platform> State<P> {
         Ok(Answer::value(selector).with(&messages.map(|messages| messages.map_or(0, |messages| messages.count))))
     }
 
-    fn size_bars(&self, address: u16) -> [Bar; BARS] {
+    fn size_bars(&self, address: u16) -> ([Bar; BARS], [u32; BARS]) {
         let platform = self.platform;
         let command = platform.pci_read(address, pci::OFFSET_COMMAND, 2);
         // The device must not decode the address that the sizing makes up.
@@ -127,15 +129,16 @@ impl<P: Platform> State<P> {
                 is_upper_half = matches!(bar, Bar::Memory { is_wide: true, .. });
             }
         }
-        bars
+        (bars, core::array::from_fn(|index| raw[index].1))
     }
 
-    pub(crate) fn destroy_device(&mut self, reference: Ref<Device>) {
-        let Some(device) = self.devices.remove(reference) else { return };
+    /// Returns who paid.
+    pub(crate) fn destroy_device(&mut self, reference: Ref<Device>) -> Option<Ref<Partition>> {
+        let device = self.devices.remove(reference)?;
         // No bus mastering by a device that nobody drives.
         let command = self.platform.pci_read(device.address, pci::OFFSET_COMMAND, 2);
         self.platform.pci_write(device.address, pci::OFFSET_COMMAND, 2, command & !4);
-        self.release(device.partition, OBJECT_COST);
+        Some(device.partition)
     }
 
     pub(crate) fn device_config_read(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
@@ -143,21 +146,9 @@ impl<P: Platform> State<P> {
         let device: &Device = self.devices.get(reference).ok_or(Status::BadSelector)?;
         let (offset, width) = decode_access(arguments)?;
         let raw = self.platform.pci_read(device.address, offset, width);
-        let Some(index) = bar_index(offset) else { return Ok(Answer::value(u64::from(raw))) };
-        let is_sized = device.sizing & (1 << index) != 0;
-        let value = match device.bars.get(index) {
-            Some(bar) if is_sized && width == 4 => {
-                let lower = index.checked_sub(1).and_then(|lower| device.bars.get(lower));
-                match (bar, lower) {
-                    (Bar::None, Some(Bar::Memory { size, is_wide: true, .. })) => {
-                        ((!size.wrapping_sub(1)) >> 32) as u32
-                    }
-                    _ => pci::sizing_value(*bar, raw),
-                }
-            }
-            _ => raw,
-        };
-        Ok(Answer::value(u64::from(value)))
+        let sized = bar_index(offset).filter(|index| width == 4 && device.sizing & (1 << index) != 0);
+        let mask = sized.and_then(|index| device.masks.get(index));
+        Ok(Answer::value(u64::from(*mask.unwrap_or(&raw))))
     }
 
     pub(crate) fn device_config_write(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {

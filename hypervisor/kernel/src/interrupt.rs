@@ -6,7 +6,7 @@
 
 use crate::hypercall::{Answer, Arguments};
 use crate::state::{Decoded, State};
-use crate::{device::Device, event::Event, limits::OBJECT_COST, lookup::Caller, partition::Partition};
+use crate::{device::Device, event::Event, lookup::Caller, partition::Partition};
 use sawmill_abi::machine::{IRQ_ACTIVE_LOW, IRQ_KIND_GSI, IRQ_KIND_ISA, IRQ_KIND_MSI, IRQ_LEVEL};
 use sawmill_abi::object::{RIGHT_EVENT_SIGNAL, RIGHT_IRQ_ACKNOWLEDGE};
 use sawmill_abi::{status::Status, trace::TraceKind};
@@ -44,9 +44,8 @@ impl<P: Platform> State<P> {
             _ => return Err(Status::BadArgument),
         };
         let is_at = |gsi: u32| move |irq: &Irq| irq.pin.is_some_and(|(other, _)| other == gsi);
-        if pin
-            .is_some_and(|(gsi, _)| gsi == self.platform.console_gsi() || self.irqs.find_from(0, is_at(gsi)).is_some())
-        {
+        let (console_gsi, _) = self.platform.isa_pin(P::CONSOLE_IRQ);
+        if pin.is_some_and(|(gsi, _)| gsi == console_gsi || self.irqs.find_from(0, is_at(gsi)).is_some()) {
             return Err(Status::Busy);
         }
         let at = self.free_selector(caller)?;
@@ -69,9 +68,9 @@ impl<P: Platform> State<P> {
     }
 
     fn free_vector(&self) -> Option<u8> {
-        let console = self.platform.console_vector();
-        (self.platform.first_device_vector()..=LAST_DEVICE_VECTOR)
-            .find(|vector| *vector != console && self.vectors.get(usize::from(*vector)).is_some_and(Option::is_none))
+        (P::FIRST_DEVICE_VECTOR..=LAST_DEVICE_VECTOR).find(|vector| {
+            *vector != P::CONSOLE_VECTOR && self.vectors.get(usize::from(*vector)).is_some_and(Option::is_none)
+        })
     }
 
     pub(crate) fn irq_acknowledge(&mut self, caller: &Caller, arguments: &Arguments) -> Decoded<Answer> {
@@ -84,8 +83,9 @@ impl<P: Platform> State<P> {
         Ok(Answer::default())
     }
 
-    pub(crate) fn destroy_irq(&mut self, reference: Ref<Irq>) {
-        let Some(irq) = self.irqs.remove(reference) else { return };
+    /// Returns who paid.
+    pub(crate) fn destroy_irq(&mut self, reference: Ref<Irq>) -> Option<Ref<Partition>> {
+        let irq = self.irqs.remove(reference)?;
         if let Some((gsi, _)) = irq.pin {
             self.platform.set_pin_masked(gsi, true);
         }
@@ -93,13 +93,13 @@ impl<P: Platform> State<P> {
         if let Some(place) = self.vectors.get_mut(usize::from(irq.vector)) {
             *place = None;
         }
-        self.release(irq.payer, OBJECT_COST);
+        Some(irq.payer)
     }
 
     /// Takes a physical interrupt that arrived on this CPU.
     pub(crate) fn interrupt(&mut self, vector: u8) {
         self.trace(TraceKind::Interrupt, None, u64::from(vector), 0);
-        if vector == self.platform.console_vector() {
+        if vector == P::CONSOLE_VECTOR {
             self.receive_console();
             self.platform.end_of_interrupt();
             return;

@@ -70,15 +70,6 @@ pub fn decode_bar(value: u32, mask: u32, upper: (u32, u32)) -> Bar {
     Bar::Memory { base, size, is_wide }
 }
 
-/// Value that a register reads while a driver sizes it.
-pub fn sizing_value(bar: Bar, raw: u32) -> u32 {
-    match bar {
-        Bar::None => 0,
-        Bar::Ports { size, .. } => !(size as u32 - 1) & 0xfffc | raw & 3,
-        Bar::Memory { size, .. } => !(size.wrapping_sub(1) as u32) & !0xf | raw & 0xf,
-    }
-}
-
 /// A way of signalling interrupts by memory writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
@@ -175,14 +166,6 @@ mod tests {
             Bar::Memory { base: 0x10_0000_0000, size: 0x1_0000, is_wide: true }
         );
         assert_eq!(decode_bar(0, 0, (0, 0)), Bar::None);
-    }
-
-    #[test]
-    fn sizing_gives_back_the_mask() {
-        let bar = decode_bar(0xfebc_0000, 0xfffe_0000, (0, 0));
-        assert_eq!(sizing_value(bar, 0xfebc_0000), 0xfffe_0000);
-        let ports = decode_bar(0xc001, 0xffff_fff1, (0, 0));
-        assert_eq!(sizing_value(ports, 0xc001) & 0xffff, 0xfff1);
     }
 
     /// A function whose capabilities form a loop: one of no interest, then MSI with this control word.

@@ -177,6 +177,12 @@ pub trait Platform: PhysicalMemory + Sync + 'static {
 
     /// Frames that `create_vcpu` takes (VMCS, extended state, and so on).
     const VCPU_FRAMES: usize;
+    /// Vectors from here to 0xef are free for `route_pin` and `message`.
+    const FIRST_DEVICE_VECTOR: u8;
+    /// Vector of the console's receive interrupt.
+    const CONSOLE_VECTOR: u8;
+    /// ISA IRQ of it.
+    const CONSOLE_IRQ: u8;
 
     /// Current time.
     fn now(&self) -> Tsc;
@@ -207,12 +213,6 @@ pub trait Platform: PhysicalMemory + Sync + 'static {
     /// IA32_MISC_ENABLE of this CPU.
     fn misc_enable(&self) -> u64;
 
-    /// Vectors from here to 0xef are free for `route_pin` and `message`.
-    fn first_device_vector(&self) -> u8;
-    /// Vector of the console's receive interrupt.
-    fn console_vector(&self) -> u8;
-    /// Pin at which they arrive.
-    fn console_gsi(&self) -> u32;
     /// GSI and mode of an ISA IRQ.
     fn isa_pin(&self, irq: u8) -> (u32, PinMode);
     /// Routes a pin to a vector on a CPU, masked or not; false if there is no such pin.

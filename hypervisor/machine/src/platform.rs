@@ -32,6 +32,9 @@ impl Platform for Machine {
     type Vcpu = vmx::vcpu::Vcpu;
 
     const VCPU_FRAMES: usize = vmx::vcpu::FRAMES;
+    const FIRST_DEVICE_VECTOR: u8 = apic::FIRST_DEVICE_VECTOR;
+    const CONSOLE_VECTOR: u8 = apic::CONSOLE_VECTOR;
+    const CONSOLE_IRQ: u8 = console::serial::IRQ;
 
     #[inline]
     fn now(&self) -> Tsc {
@@ -109,18 +112,6 @@ impl Platform for Machine {
 
     fn misc_enable(&self) -> u64 {
         msr::read(x86::msr::IA32_MISC_ENABLE)
-    }
-
-    fn first_device_vector(&self) -> u8 {
-        apic::FIRST_DEVICE_VECTOR
-    }
-
-    fn console_vector(&self) -> u8 {
-        apic::CONSOLE_VECTOR
-    }
-
-    fn console_gsi(&self) -> u32 {
-        io::isa_pin(console::serial::IRQ).0
     }
 
     fn isa_pin(&self, irq: u8) -> (u32, PinMode) {

@@ -139,6 +139,9 @@ fn pci_space(address: u16) -> Option<[u32; 64]> {
 impl Platform for Fake {
     type Vcpu = FakeVcpu;
     const VCPU_FRAMES: usize = 3;
+    const FIRST_DEVICE_VECTOR: u8 = 0x30;
+    const CONSOLE_VECTOR: u8 = 0x24;
+    const CONSOLE_IRQ: u8 = 4;
 
     fn now(&self) -> Tsc {
         Tsc(self.guests.now.fetch_add(1, Ordering::SeqCst))
@@ -172,15 +175,6 @@ impl Platform for Fake {
     }
     fn misc_enable(&self) -> u64 {
         1
-    }
-    fn first_device_vector(&self) -> u8 {
-        0x30
-    }
-    fn console_vector(&self) -> u8 {
-        0x24
-    }
-    fn console_gsi(&self) -> u32 {
-        4
     }
     fn isa_pin(&self, irq: u8) -> (u32, PinMode) {
         (u32::from(irq), PinMode { is_level: false, is_active_low: false })
