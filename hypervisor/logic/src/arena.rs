@@ -61,21 +61,24 @@ struct Slot<T> {
 }
 
 /// At most `N` objects of type `T`.
+///
+/// New objects take the first free slot, so walks cost what there is (nearly), not what there could be.
 pub struct Arena<T, const N: usize> {
     slots: [Slot<T>; N],
-    used: usize,
+    /// No slot from here on is taken.
+    end: usize,
 }
 
 impl<T, const N: usize> Arena<T, N> {
     /// Creates an empty arena.
     pub const fn new() -> Self {
         assert!(N <= u16::MAX as usize);
-        Arena { slots: [const { Slot { generation: 1, value: None } }; N], used: 0 }
+        Arena { slots: [const { Slot { generation: 1, value: None } }; N], end: 0 }
     }
 
     /// Whether nothing can be inserted.
     pub fn is_full(&self) -> bool {
-        self.used == N
+        self.next().is_none()
     }
 
     /// Reference that the next `insert` returns, if there is room.
@@ -93,7 +96,7 @@ impl<T, const N: usize> Arena<T, N> {
         let Some(reference) = self.next() else { return Err(value) };
         if let Some(slot) = self.slots.get_mut(reference.index()) {
             slot.value = Some(value);
-            self.used += 1;
+            self.end = self.end.max(reference.index() + 1);
         }
         Ok(reference)
     }
@@ -103,7 +106,8 @@ impl<T, const N: usize> Arena<T, N> {
         let slot = self.slots.get_mut(reference.index())?;
         let value = slot.value.take_if(|_| slot.generation == reference.generation())?;
         slot.generation += 1;
-        self.used -= 1;
+        let last = self.taken().iter().rposition(|slot| slot.value.is_some());
+        self.end = last.map_or(0, |last| last + 1);
         Some(value)
     }
 
@@ -131,9 +135,13 @@ impl<T, const N: usize> Arena<T, N> {
         Some((one.value.as_mut()?, two.value.as_mut()?))
     }
 
+    fn taken(&self) -> &[Slot<T>] {
+        self.slots.get(..self.end).unwrap_or_default()
+    }
+
     /// Iterates over all objects.
     pub fn iter(&self) -> impl Iterator<Item = (Ref<T>, &T)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+        self.taken().iter().enumerate().filter_map(|(index, slot)| {
             let value = slot.value.as_ref()?;
             Some((Ref::new(index, slot.generation)?, value))
         })
@@ -141,7 +149,7 @@ impl<T, const N: usize> Arena<T, N> {
 
     /// Iterates over all objects, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.slots.iter_mut().filter_map(|slot| slot.value.as_mut())
+        self.slots.iter_mut().take(self.end).filter_map(|slot| slot.value.as_mut())
     }
 
     /// Finds the object at a position.

@@ -18,8 +18,18 @@ static RANGES: Once<Ranges> = Once::new();
 /// Fixes what memory the accessors reach; the image and its page tables are not among it.
 ///
 /// Called once at boot, with ranges of RAM that this crate uses for nothing else.
-pub fn initialize(ranges: Ranges) {
-    RANGES.call_once(|| ranges);
+pub fn initialize(mut ranges: Ranges) {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut joined = Ranges::new();
+    for FrameRange { start, pages } in ranges {
+        match joined.last_mut() {
+            Some(last) if last.start.0 + last.pages * PAGE_SIZE == start.0 => last.pages += pages,
+            _ => joined.push(FrameRange { start, pages }),
+        }
+    }
+    // The largest first: nearly every access goes there.
+    joined.sort_unstable_by_key(|range| core::cmp::Reverse(range.pages));
+    RANGES.call_once(|| joined);
 }
 
 /// Whether all of `length` bytes from `at` lie in memory that was handed out.
