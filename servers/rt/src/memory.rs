@@ -25,6 +25,8 @@ unsafe impl Plain for u64 {}
 // SAFETY: (1) as above.
 unsafe impl Plain for u32 {}
 // SAFETY: (1) as above.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+// SAFETY: (1) as above.
 unsafe impl Plain for sawmill_abi::info::PartitionInfo {}
 // SAFETY: (1) as above.
 unsafe impl Plain for sawmill_abi::machine::RootInfo {}

@@ -12,45 +12,55 @@ use super::template::{self, one_of};
 /// In a number: the puppet adds the time stamp counter to w0.
 pub const ADD_TSC: u64 = 1 << 40;
 
-/// What a puppet's selectors name, as far as known; wrong where others had their hands in it. And how many of each kind.
-pub struct Shadow([u8; SELECTOR_COUNT as usize], [u16; 256]);
+/// A bit for each selector.
+type Set = [u64; SELECTOR_COUNT as usize / 64];
+/// Kinds of objects, `Kind::None` among them.
+const KINDS: usize = Kind::Machine as usize + 1;
+
+/// What a puppet's selectors name, as far as known; wrong where others had their hands in it.
+pub struct Shadow([Set; KINDS]);
+
+/// The first selector of a set from `start` on, or before it.
+fn find(set: &Set, start: u64) -> Option<u64> {
+    let (first, bit) = (start / 64 % set.len() as u64, start % 64);
+    let turn = (0..).zip(set.iter().cycle().skip(first as usize)).take(set.len() + 1);
+    let mut words = turn.map(|(step, word)| {
+        let wanted = if step == 0 { u64::MAX << bit } else { u64::MAX };
+        ((first + step) % set.len() as u64 * 64, word & wanted)
+    });
+    words.find(|(_, word)| *word != 0).map(|(base, word)| base + u64::from(word.trailing_zeros()))
+}
 
 impl Shadow {
     /// Nothing is known.
     pub const fn new() -> Self {
-        Self([0; SELECTOR_COUNT as usize], [0; 256])
+        Self([[0; SELECTOR_COUNT as usize / 64]; KINDS])
     }
 
     /// Notes what a selector names; `Kind::None` for nothing.
     pub fn note(&mut self, selector: u64, kind: u64) {
-        let kind = u8::try_from(kind).unwrap_or(0);
-        if let Some(place) = usize::try_from(selector).ok().and_then(|selector| self.0.get_mut(selector)) {
-            let old = core::mem::replace(place, kind);
-            for (kind, change) in [(old, u16::MAX), (kind, 1)] {
-                if let Some(count) = self.1.get_mut(usize::from(kind)).filter(|_| kind != 0) {
-                    *count = count.wrapping_add(change);
-                }
+        for (number, set) in (0..).zip(&mut self.0) {
+            if let Some(word) = set.get_mut((selector / 64) as usize) {
+                let bit = 1 << (selector % 64);
+                *word = if number == kind && kind != Kind::None as u64 { *word | bit } else { *word & !bit };
             }
         }
     }
 
     /// A selector of this kind; at times one that is anything else.
     pub fn pick(&self, rng: &mut Rng, kind: Kind) -> u64 {
-        let is_known = self.1.get(kind as usize).is_some_and(|count| *count > 0) && rng.u8(..16) != 0;
-        let (before, after) = self.0.split_at(rng.usize(..self.0.len()));
-        let in_part = |part: &[u8]| part.iter().position(|it| *it == kind as u8);
-        let found =
-            if is_known { in_part(after).map(|index| before.len() + index).or_else(|| in_part(before)) } else { None };
-        found.map_or_else(|| rng.u64(..SELECTOR_COUNT + 2), |selector| selector as u64)
+        let is_wanted = rng.u8(..16) != 0;
+        let known = self.0.get(kind as usize).filter(|_| is_wanted);
+        known.and_then(|set| find(set, rng.u64(..SELECTOR_COUNT))).unwrap_or_else(|| rng.u64(..SELECTOR_COUNT + 2))
     }
 
     /// A selector that names something, if luck has it.
     pub fn any(&self, rng: &mut Rng) -> u64 {
         // The first ones are what a puppet lives on: they are rarely touched.
         let first = if rng.u8(..32) == 0 { 0 } else { 32 };
-        let start = rng.usize(first..self.0.len());
-        let found = self.0.iter().enumerate().skip(start).find(|(_, it)| **it != 0);
-        found.map_or(start as u64, |(selector, _)| selector as u64)
+        let start = rng.u64(first..SELECTOR_COUNT);
+        let all = self.0.iter().fold(Set::default(), |all, set| core::array::from_fn(|word| all[word] | set[word]));
+        find(&all, start).filter(|selector| *selector >= start).unwrap_or(start)
     }
 }
 

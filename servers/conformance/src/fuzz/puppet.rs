@@ -158,9 +158,8 @@ impl<'a> Puppet<'a> {
     /// Writes what is to be done.
     pub fn prepare(&mut self, batch: &[Entry]) {
         for (number, entry) in (0..).zip(batch.iter().take(BATCH)) {
-            for (word, value) in (0..).zip(entry) {
-                self.put(ENTRIES + number * ENTRY_BYTES + word * 8, *value);
-            }
+            // As in `put`: it lies in the window.
+            let _ = self.window.write_record(ENTRIES + number * ENTRY_BYTES, entry);
             self.put(COUNTS + number * ENTRY_BYTES, 0);
         }
     }
