@@ -16,21 +16,27 @@ use crate::paths::{self, Scratch};
 use crate::progress::{self, Phase};
 
 /// Raised when images of the same inputs are made differently.
-const REVISION: &str = "2";
+const REVISION: &str = "3";
 /// Raised when the busybox image is made differently.
 const BUSYBOX_REVISION: &str = "3";
 const BUSYBOX: &str = "/bin/busybox";
 const BUSYBOX_IMAGE_SIZE: &str = "32M";
+/// What a Debian has that is installed otherwise: names of services and protocols.
+const DEBIAN_BASE: &str = "netbase";
 const DIRECTORIES: [&str; 14] =
     ["bin", "dev", "etc", "home", "mnt", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin", "usr/sbin", "var/tmp"];
-const FILES: [(&str, &str); 6] = [
+const HOSTNAME: (&str, &str) = ("etc/hostname", "sawmill\n");
+/// A place for what the network says (servers/run/mounts.c).
+const NAME_SERVERS: (&str, &str) = ("etc/resolv.conf", "");
+const HOSTS: (&str, &str) = ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
+const FILES: [(&str, &str); 7] = [
+    HOSTS,
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
-    ("etc/hostname", "sawmill\n"),
+    HOSTNAME,
     // Only where the image's own init runs: stock Linux on the boot image.
     ("etc/inittab", "::sysinit:/bin/mount -t proc proc /proc\nttyS0::respawn:-/bin/sh\ntty1::respawn:-/bin/sh\n"),
-    // A place for what the network says (servers/run/mounts.c).
-    ("etc/resolv.conf", ""),
+    NAME_SERVERS,
     ("etc/profile", "export PS1='\\u@sawmill:\\w\\$ '\n"),
 ];
 
@@ -110,8 +116,10 @@ pub fn cached_debian(size: &str, packages: &[String]) -> Result<PathBuf> {
     for option in apt_options() {
         make = make.arg(format!("--aptopt={option}"));
     }
-    if !names.is_empty() {
-        make = make.arg(format!("--include={}", names.join(",")));
+    make = make.arg(format!("--include={DEBIAN_BASE},{}", names.join(",")));
+    // Otherwise it would have the names of the machine that makes it.
+    for (name, content) in [HOSTS, HOSTNAME, NAME_SERVERS] {
+        make = make.arg(format!("--customize-hook=printf '%s' '{content}' > \"$1/{name}\""));
     }
     make = make.args(["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"]);
     make = make.arg("--dpkgopt=path-exclude=/usr/share/locale/*").arg(&release).arg(&root).arg(&sources);

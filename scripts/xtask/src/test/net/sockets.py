@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # python3's sockets: a server with a selector, clients in threads, a transfer from the host, names of the machine.
-import hashlib, selectors, socket, sys, threading
+import hashlib, selectors, socket, subprocess, sys, threading
 
 PORT, SILENT = int(sys.argv[1]), int(sys.argv[2])
 
@@ -46,8 +46,34 @@ for family, name in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
     server.join()
 
 assert socket.getaddrinfo("127.0.0.1", 80, flags=socket.AI_ADDRCONFIG | socket.AI_NUMERICHOST)
+assert ("127.0.0.1", 80) in [found[4] for found in socket.getaddrinfo("localhost", "http", socket.AF_INET)]
+assert socket.getservbyport(53, "udp") == "domain" and socket.getprotobyname("tcp") == socket.IPPROTO_TCP
 assert socket.if_nametoindex("eth0") == dict((name, n) for n, name in socket.if_nameindex())["eth0"]
 assert [name for _, name in socket.if_nameindex()][:2] == ["lo", "eth0"], socket.if_nameindex()
+
+
+
+def answer_names(server):
+    """Answers each question about IPv4 with 192.0.2.7, and others with nothing."""
+    while True:
+        question, client = server.recvfrom(512)
+        is_ipv4 = question[question.index(0, 12) + 1 :][:4] == b"\0\1\0\1"
+        head = question[:2] + b"\x81\x80\0\1" + (b"\0\1" if is_ipv4 else b"\0\0") + b"\0\0\0\0"
+        record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\x07" if is_ipv4 else b""
+        end = question.index(0, 12) + 5
+        server.sendto(head + question[12:end] + record, client)
+
+
+# Names by DNS, as the C library asks: init has mounted what DHCP told over the image's own file.
+names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+names.bind(("127.0.0.1", 53))
+threading.Thread(target=answer_names, args=(names,), daemon=True).start()
+subprocess.run(["umount", "/etc/resolv.conf"], check=True)
+with open("/etc/resolv.conf", "w") as file:
+    file.write("nameserver 127.0.0.1\n")
+assert socket.gethostbyname("name.example") == "192.0.2.7"
+found = socket.getaddrinfo("name.example", 80, type=socket.SOCK_STREAM)
+assert [address for *_, address in found] == [("192.0.2.7", 80)], found
 
 # More frames than the NIC's queue takes, to somebody who does not answer: it has to be emptied all the same.
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:

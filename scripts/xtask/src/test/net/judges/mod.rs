@@ -67,12 +67,21 @@ const SERVED: [usize; 6] = [1, 4096, 65_537, 200_000, 500_001, 1_000_000];
 /// Connections to nginx at the same time.
 const CONNECTIONS: usize = 64;
 
-/// Names that an installed Debian knows, and this image does not.
-const NAMES: [(&str, Content<'_>); 2] =
-    [("/etc/hosts", Content::Text(HOSTS)), ("/etc/services", Content::Text(SERVICES))];
-const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
-const SERVICES: &str =
-    "echo 7/tcp\necho 7/udp\ndaytime 13/tcp\ndaytime 13/udp\ndomain 53/tcp\ndomain 53/udp\nhttp 80/tcp\n";
+/// The modules of test_asyncio that use sockets; the others take hours in an emulator, and mostly use none.
+const ASYNCIO: [&str; 10] = [
+    "test_buffered_proto",
+    "test_events",
+    "test_selector_events",
+    "test_sendfile",
+    "test_server",
+    "test_sock_lowlevel",
+    "test_ssl",
+    "test_sslproto",
+    "test_streams",
+    "test_unix_events",
+];
+/// Bochs 2.7 computes ADCX and ADOX wrongly where both follow each other, which OpenSSL's large numbers do.
+const WITHOUT_ADX: &str = "OPENSSL_ia32cap=~0x0:~0x80000";
 
 /// Makes the image before the time of any test runs.
 pub fn prepare(names: &[&str]) -> Result<()> {
@@ -97,8 +106,7 @@ struct Guest<'a> {
 
 impl Guest<'_> {
     fn judge(&self, bench: &Bench, name: &str, outside: Outside<'_>) -> Result<()> {
-        let files: Vec<_> = self.files.iter().copied().chain(NAMES).collect();
-        let image = debian_with(&image()?, bench, &files)?;
+        let image = debian_with(&image()?, bench, self.files)?;
         let script = format!("{CASES_SCRIPT}{}", self.script);
         let command: Vec<&str> = ["/bin/bash", "-c", &script, name].iter().chain(self.arguments).copied().collect();
         let options: Vec<&str> = MEMORY.iter().chain(self.options).copied().collect();
@@ -174,11 +182,12 @@ fn python_ssl(bench: &Bench) -> Result<()> {
 
 /// Python's own tests of the event loop on top of them.
 fn python_asyncio(bench: &Bench) -> Result<()> {
-    python_modules(bench, "test_asyncio", 2200)
+    let modules = ASYNCIO.map(|name| format!("test_asyncio.{name}")).join(" ");
+    python_modules(bench, &modules, 700)
 }
 
 fn python_modules(bench: &Bench, modules: &str, ok_min: usize) -> Result<()> {
-    let script = format!("export MODULES='{modules}'; exec python3 /srv/tests.py \"$@\" 2>&1");
+    let script = format!("export {WITHOUT_ADX} MODULES='{modules}'; exec python3 /srv/tests.py \"$@\" 2>&1");
     let files = [("/srv/tests.py", Content::Text(PYTHON))];
     let guest = Guest { script: &script, arguments: &[], files: &files, options: &[], ok_min };
     guest.judge(bench, "python3", &|_| String::new())
