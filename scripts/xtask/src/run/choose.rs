@@ -52,7 +52,7 @@ fn why_not_kvm() -> Option<String> {
     if !has_vmx() {
         return Some("the CPU of this host shows no VT-x".to_owned());
     }
-    if File::options().read(true).write(true).open("/dev/kvm").is_err() {
+    if !has_kvm() {
         return Some("/dev/kvm cannot be opened".to_owned());
     }
     if !has_nesting() {
@@ -63,8 +63,17 @@ fn why_not_kvm() -> Option<String> {
 
 /// Whether the CPU has VT-x.
 pub fn has_vmx() -> bool {
+    has_flag("vmx")
+}
+
+fn has_flag(name: &str) -> bool {
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    cpus.lines().any(|line| line.starts_with("flags") && line.split_whitespace().any(|flag| flag == "vmx"))
+    cpus.lines().any(|line| line.starts_with("flags") && line.split_whitespace().any(|flag| flag == name))
+}
+
+/// Whether this user may use KVM, on a CPU that it is made for.
+pub fn has_kvm() -> bool {
+    (has_vmx() || has_flag("svm")) && File::options().read(true).write(true).open("/dev/kvm").is_ok()
 }
 
 /// Whether KVM offers VT-x to its guests.

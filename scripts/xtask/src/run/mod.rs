@@ -151,8 +151,12 @@ fn machine_command(
     match machine {
         Machine::Bochs => bochs::command(&hardware, iso, disk, ports, scratch),
         Machine::Qemu => {
-            let kind = (qemu::Accelerator::Kvm, qemu::Start::Bios);
-            qemu::command(&hardware, kind, iso, disk, ports, scratch)
+            // Stock Linux needs no VT-x.
+            let accelerator = match options.stock && !choose::has_kvm() {
+                true => qemu::Accelerator::Emulation,
+                false => qemu::Accelerator::Kvm,
+            };
+            qemu::command(&hardware, (accelerator, qemu::Start::Bios), iso, disk, ports, scratch)
         }
         Machine::KvmInBochs => nested::command(&hardware, iso, disk, ports, scratch),
     }

@@ -208,3 +208,39 @@ impl Options {
         self.timeout.map(Duration::from_secs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Network, forward, network};
+
+    #[test]
+    fn a_network_is_one_of_four_kinds() {
+        let kinds = [
+            ("user", Network::User),
+            ("none", Network::None),
+            ("tap:br-0.1", Network::Tap("br-0.1".to_owned())),
+            ("frames:5000", Network::Frames(5000)),
+        ];
+        for (text, kind) in kinds {
+            assert_eq!(network(text).unwrap(), kind);
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_device_can_have_does_not_reach_an_emulator() {
+        for text in
+            ["tap:", "tap:a/b", "tap:a,b", "tap:a b", "tap:.", "tap:-a=b", "tap:sixteen-letters-", "tap", "lan", ""]
+        {
+            assert!(network(text).is_err(), "{text}");
+        }
+        assert!(network("frames:70000").is_err());
+    }
+
+    #[test]
+    fn a_forward_has_two_ports() {
+        assert_eq!(forward("8080:80").unwrap(), (8080, 80));
+        for text in ["8080", "8080:", ":80", "70000:80", "127.0.0.1:8080:80", "a:b"] {
+            assert!(forward(text).is_err(), "{text}");
+        }
+    }
+}

@@ -119,3 +119,48 @@ pub fn arguments(hardware: &Hardware, accelerator: Accelerator, outside: &Outsid
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Accelerator, Outside, arguments};
+    use crate::run::options::{CPU_MODEL, DiskBus, Hardware, Marks, Network};
+
+    fn words_for(network: Network) -> Result<String, String> {
+        let hardware = Hardware {
+            cpus: 2,
+            memory_mib: 512,
+            cpu_model: CPU_MODEL.to_owned(),
+            disk_bus: DiskBus::Ahci,
+            network,
+            forwards: vec![(8080, 80), (2222, 22)],
+            marks: Marks::Ignored,
+        };
+        let outside = Outside { iso: Path::new("boot.iso"), disk: None, serial: Vec::new() };
+        let all = arguments(&hardware, Accelerator::Kvm, &outside).map_err(|error| error.to_string())?;
+        Ok(all.join(" "))
+    }
+
+    const NIC: &str = "-device e1000,netdev=net,mac=52:54:00:12:34:56";
+
+    #[test]
+    fn ports_of_the_host_lead_into_a_user_network_from_its_loopback_only() {
+        let words = words_for(Network::User).unwrap();
+        let forwards = "hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:2222-:22";
+        assert!(words.contains(&format!("-netdev user,id=net,{forwards} {NIC}")), "{words}");
+    }
+
+    #[test]
+    fn a_tap_device_is_used_as_it_is() {
+        let words = words_for(Network::Tap("tap0".to_owned())).unwrap();
+        assert!(words.contains(&format!("-netdev tap,id=net,ifname=tap0,script=no,downscript=no {NIC}")), "{words}");
+    }
+
+    #[test]
+    fn without_a_network_there_is_no_nic_and_a_wire_of_frames_is_refused() {
+        let words = words_for(Network::None).unwrap();
+        assert!(words.contains("-nodefaults") && !words.contains("net"), "{words}");
+        assert!(words_for(Network::Frames(5000)).unwrap_err().contains("Bochs"));
+    }
+}
