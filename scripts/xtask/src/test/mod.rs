@@ -95,6 +95,7 @@ pub fn run(options: &Options) -> Result<bool> {
             conformance::LONG,
             files::LONG,
             files::judges::LONG,
+            net::LONG,
             net::judges::LONG,
             compare::LONG,
             nested::LONG,

@@ -14,12 +14,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::Case;
 use super::boots::{DEBIAN_PACKAGES, DEBIAN_SIZE};
 use super::hostile;
 use super::support::{Bench, Ended};
-use crate::{build, paths, rootfs};
+use super::{Case, Skipped};
+use crate::run::qemu::PROGRAM as QEMU;
+use crate::{build, command, paths, rootfs};
 
+/// Checks of what only the multiserver has: rights of a partition, exits; ping sockets for everybody, which Debian's systemd
+/// sets; and an end of MSG_PEEK with MSG_WAITALL for more than the buffer takes, which waits for ever on stock Linux.
+const OURS: [&str; 4] = ["rights-of-partition", "no-exits", "datagram-ping", "stream-large-steps"];
 /// What programs of the small image do.
 const PROGRAMS: &str = include_str!("programs.sh");
 /// The sources of a program for the details, compiled on the host.
@@ -53,6 +57,7 @@ pub const CASES: &[Case] = &[
     Case { name: "net-none", limit_s: 240, run: none },
     Case { name: "net-sockets-1-cpu", limit_s: 600, run: sockets_1_cpu },
     Case { name: "net-sockets-2-cpus", limit_s: 600, run: sockets_2_cpus },
+    Case { name: "net-qemu", limit_s: 300, run: qemu },
     Case { name: "net-tap", limit_s: 600, run: tap::run },
     Case { name: "net-debian-python", limit_s: 600, run: python },
     Case { name: "net-server-killed", limit_s: 600, run: server_killed },
@@ -61,6 +66,9 @@ pub const CASES: &[Case] = &[
     Case { name: "net-hostile-client", limit_s: 600, run: hostile_client },
     Case { name: "net-hostile-server", limit_s: 600, run: hostile_server },
 ];
+
+/// With `--all`, or by name; [`judges`] has the others.
+pub const LONG: &[Case] = &[Case { name: "net-long-sockets-on-stock", limit_s: 600, run: sockets_on_stock }];
 
 /// Compiles the program of [`CHECK`].
 fn check(bench: &Bench) -> Result<PathBuf> {
@@ -76,13 +84,27 @@ fn disk(bench: &Bench) -> Result<String> {
 
 /// Address by DHCP, ping, transfers both ways, a forwarded port, what `ip` and `/proc/net` say.
 fn programs(bench: &Bench) -> Result<()> {
+    programs_on(bench, "multiserver", &[])
+}
+
+/// The same network in QEMU: its emulation has no VT-x, so stock Linux runs in it.
+fn qemu(bench: &Bench) -> Result<()> {
+    if !command::exists(QEMU) {
+        return Err(Skipped("QEMU is not installed").into());
+    }
+    programs_on(bench, "stock", &["--machine", "qemu", "--stock"])
+}
+
+/// Runs the programs on `system`, which is booted with `options`.
+fn programs_on(bench: &Bench, system: &str, options: &[&str]) -> Result<()> {
     let http = peer::serve_http()?.to_string();
     let (port, data) = (peer::free_port()?, peer::bytes(FORWARDED));
     let request = data.clone();
     let guest =
         std::thread::spawn(move || peer::ask_guest((Ipv4Addr::LOCALHOST, port), &request, Duration::from_secs(580)));
     let forward = format!("{port}:7000");
-    let ended = bench.boot(&["--forward", &forward], &["sh", "-c", PROGRAMS, "programs", &http], &[])?;
+    let options = [options, &["--forward", &forward]].concat();
+    let ended = bench.boot(&options, &["sh", "-c", PROGRAMS, "programs", &http, system], &[])?;
     ended.expect_status(0)?;
     let sum = peer::sum(&peer::bytes(TRANSFER));
     ended.expect_in_output(&format!("fetched {sum}"))?.expect_in_output("stored 67")?;
@@ -133,6 +155,19 @@ fn sockets(bench: &Bench, cpus: &str) -> Result<()> {
     let ended = bench.boot(&["--cpus", cpus, "--disk", &disk], &["/bin/check"], &[])?;
     expect_no_failures(&ended)?;
     ended.expect_status(0)?.expect_in_output(", 0 failed")?;
+    Ok(())
+}
+
+/// The same on stock Linux, which passes whatever is not [`OURS`].
+fn sockets_on_stock(bench: &Bench) -> Result<()> {
+    let disk = disk(bench)?;
+    let ended = bench.boot(&["--stock", "--disk", &disk], &["/bin/check"], &[])?;
+    ended.expect_in_output(" failed\n")?;
+    let failed = ended.output.lines().filter_map(|line| line.strip_prefix("FAILED ")?.split(' ').next());
+    let worse: Vec<&str> = failed.filter(|name| !OURS.contains(name)).collect();
+    if !worse.is_empty() {
+        bail!("stock Linux does not do what the checks ask for: {}\n{}", worse.join(", "), ended.output);
+    }
     Ok(())
 }
 

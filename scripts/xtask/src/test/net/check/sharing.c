@@ -101,6 +101,36 @@ static void epoll_edge_of_room(void)
 	waitpid(reader, NULL, 0);
 }
 
+static int selected(int fd, fd_set *in, fd_set *out, fd_set *urgent, int seconds)
+{
+	struct timeval limit = { .tv_sec = seconds };
+
+	FD_ZERO(in);
+	FD_ZERO(out);
+	FD_ZERO(urgent);
+	FD_SET(fd, in);
+	FD_SET(fd, urgent);
+	/* Room there always is here: it would end the waiting. */
+	if (seconds == 0)
+		FD_SET(fd, out);
+	return select(fd + 1, in, out, urgent, &limit);
+}
+
+static void by_select(void)
+{
+	fd_set in, out, urgent;
+	int ends[2];
+
+	tcp_pair(AF_INET, ends);
+	CHECK(selected(ends[1], &in, &out, &urgent, 0) == 1 && FD_ISSET(ends[1], &out));
+	send_all(ends[0], "x", 1);
+	CHECK(selected(ends[1], &in, &out, &urgent, 5) == 1 && FD_ISSET(ends[1], &in));
+	CHECK(send(ends[0], "!", 1, MSG_OOB) == 1);
+	for (int i = 0; i < 200 && !FD_ISSET(ends[1], &urgent); i++, usleep(10000))
+		CHECK(selected(ends[1], &in, &out, &urgent, 5) >= 1);
+	CHECK(FD_ISSET(ends[1], &urgent));
+}
+
 static volatile sig_atomic_t signals;
 
 static void count_signal(int number)
@@ -218,6 +248,7 @@ static void passed(void)
 }
 
 const struct check sharing[] = {
+	{ "select", by_select },
 	{ "epoll-level", epoll_level },
 	{ "epoll-edge", epoll_edge },
 	{ "epoll-edge-of-room", epoll_edge_of_room },

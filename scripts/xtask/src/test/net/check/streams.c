@@ -222,6 +222,36 @@ static void from_file(void)
 	unlink(name);
 }
 
+/* From one connection into another through a pipe, by splice. */
+static void through_pipe(void)
+{
+	static unsigned char out[100000], in[100000];
+	int from[2], to[2], middle[2], status;
+	ssize_t got, put;
+
+	fill(out, sizeof(out), 4);
+	tcp_pair(AF_INET, from);
+	tcp_pair(AF_INET, to);
+	CHECK(pipe(middle) == 0);
+	if (fork() == 0) {
+		send_all(from[0], out, sizeof(out));
+		_exit(0);
+	}
+	close(from[0]);
+	if (fork() == 0) {
+		while ((got = splice(from[1], NULL, middle[1], NULL, 65536, SPLICE_F_MOVE)) > 0)
+			for (; got > 0; got -= put)
+				CHECK((put = splice(middle[0], NULL, to[0], NULL, got, 0)) > 0);
+		CHECK(got == 0);
+		_exit(0);
+	}
+	close(to[0]);
+	CHECK(read_all(to[1], in, sizeof(in)) == sizeof(in) && !memcmp(in, out, sizeof(in)));
+	CHECK(read(to[1], in, 1) == 0);
+	for (int child = 0; child < 2; child++)
+		CHECK(wait(&status) > 0 && status == 0);
+}
+
 /* MSG_ZEROCOPY: accepted, delivered, and its end announced. */
 static void zerocopy(void)
 {
@@ -285,6 +315,7 @@ const struct check streams[] = {
 	{ "stream-timeouts", timeouts },
 	{ "stream-urgent", urgent },
 	{ "stream-sendfile", from_file },
+	{ "stream-splice", through_pipe },
 	{ "stream-zerocopy", zerocopy },
 	{ "stream-reuse-port", reuse_port },
 	{ NULL, NULL },
