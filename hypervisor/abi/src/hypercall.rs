@@ -63,8 +63,8 @@ hypercalls! {
     0 AbiVersion "abi_version" None 0, ("") -> ("rbx version");
     /// Calls the server behind a portal and waits for its reply. RAX is the status that the server gave (OK, PENDING or an error of its choice), TIMEOUT when the portal's budget is used up (RBX = 1 if the server had taken the call, 0 if it never saw it), PEER_DEAD when the server died. Interrupts of the caller are delivered when the call ends.
     1 PortalCall "portal_call" Portal object::RIGHT_PORTAL_CALL, ("w0..w5 message") -> ("w0..w5 reply");
-    /// Answers the current call, if there is one, and waits for the next. INTERRUPTED when an event is pending for this vCPU (the reply, if any, was delivered). STALE, without waiting, when nobody waits for the reply any more: the caller is gone or its budget is used up. BUSY when a call is already current and REPLY_NONE is given: the server has to answer first.
-    2 PortalReplyWait "portal_reply_wait" None 0, ("rbx status of the reply, or REPLY_NONE; w0..w5 reply") -> ("rbx badge; w0..w5 message");
+    /// Answers the current call, if there is one, and waits for the next. INTERRUPTED when an event is pending for this vCPU (the reply, if any, was delivered). STALE, without waiting, when nobody waits for the reply any more: the caller is gone or its budget is used up. BUSY when a call is already current and REPLY_NONE is given: the server has to answer first. With REPLY_NONE w0 may be an Irq to acknowledge and w1 an Event to signal before the wait; what is no selector of such an object, or lacks the right, is passed over.
+    2 PortalReplyWait "portal_reply_wait" None 0, ("rbx status of the reply, or REPLY_NONE; w0..w5 reply, or w0 Irq, w1 Event") -> ("rbx badge; w0..w5 message");
     /// Answers the current call and goes on. STALE when there is none or its caller is gone.
     3 PortalReply "portal_reply" None 0, ("rbx status of the reply; w0..w5 reply") -> ("");
     /// Waits until an event is pending for this vCPU; returns at once if one is. Works with interrupts off in the guest, too: the bits are in the event page.

@@ -127,6 +127,10 @@ impl<P: Platform> State<P> {
             return Some(Outcome::status(Status::Busy));
         } else {
             vcpu.serving = Serving::Nobody;
+            // What an interrupt leaves to be done goes with the wait; a selector that is not good for it does nothing.
+            let [irq, event, ..] = arguments.words.map(|selector| Arguments { selector, ..*arguments });
+            let _ = self.irq_acknowledge(caller, &irq);
+            let _ = self.event_signal(caller, &event);
         }
         if self.has_events(caller.vcpu, PortalBit::Ignored) {
             return Some(Outcome::status(Status::Interrupted));

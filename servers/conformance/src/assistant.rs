@@ -46,16 +46,16 @@ mod assistant {
                 Ok(message) if message.words[0] == command::BARE && message.words[1] > 0 => {
                     let waited = bare::serve(message.words[1]);
                     // The last call that the bare loop received is still open.
-                    status = if waited == Status::Ok as u64 { waited } else { REPLY_NONE };
+                    (status, words) = (if waited == Status::Ok as u64 { waited } else { REPLY_NONE }, [0; 6]);
                 }
                 Ok(message) => (status, words) = obey(message, index),
                 Err(Status::Interrupted) => {
                     events.take();
-                    status = REPLY_NONE;
+                    (status, words) = (REPLY_NONE, [0; 6]);
                 }
                 Err(Status::Stale) => {
                     note(Err(Status::Stale));
-                    status = REPLY_NONE;
+                    (status, words) = (REPLY_NONE, [0; 6]);
                 }
                 Err(other) => {
                     println!("FAILED assistant: waiting: {other:?}");
@@ -76,7 +76,7 @@ mod assistant {
                 if let Some(suite) = connection::find("assistant") {
                     note(calls::event_signal(Selector(suite.signal_selector)));
                 }
-                (REPLY_NONE, words)
+                (REPLY_NONE, [0; 6])
             }
             command::STALL => {
                 let end = time::tsc() + words[1];
@@ -84,7 +84,7 @@ mod assistant {
                     core::hint::spin_loop();
                 }
                 note(calls::portal_reply(done, words));
-                (REPLY_NONE, words)
+                (REPLY_NONE, [0; 6])
             }
             command::EXIT => calls::partition_exit(ExitKind::PowerOff, 0),
             command::FAULT => {
@@ -104,7 +104,7 @@ mod assistant {
             command::TWICE => {
                 note(calls::portal_reply(done, words));
                 note(calls::portal_reply(done, words));
-                (REPLY_NONE, words)
+                (REPLY_NONE, [0; 6])
             }
             _ => (Status::Unsupported as u64, words),
         }

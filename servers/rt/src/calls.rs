@@ -62,6 +62,8 @@ pub fn portal_call(portal: Selector, words: [u64; WORDS]) -> Outcome {
 
 /// Answers the current call, if there is one, and waits for the next.
 ///
+/// With REPLY_NONE the first two words are an Irq to acknowledge and an Event to signal: they are zeros, or meant so.
+///
 /// # Errors
 /// `Interrupted` when an event is pending; the reply was delivered. `Stale` when nobody waits for the reply.
 #[inline]

@@ -9,7 +9,7 @@ use sawmill_abi::machine::{DEVICE_UNSAFE_DMA, IRQ_KIND_GSI, IRQ_KIND_ISA, IRQ_KI
 use sawmill_abi::object::{
     RIGHT_ALL, RIGHT_COPY, RIGHT_REGION_READ, SELECTOR_MACHINE, SELECTOR_SELF, SELECTOR_VCPU_BASE,
 };
-use sawmill_abi::status::Status;
+use sawmill_abi::status::{REPLY_NONE, Status};
 use sawmill_logic::extents::Placement;
 use sawmill_logic::platform::{Exit, Hpa, PhysicalMemory, Registers};
 
@@ -203,6 +203,16 @@ fn level_interrupt_is_masked_until_it_is_acknowledged() {
     assert!(is_masked(11) && !is_masked(14));
     world.root_ok(Hypercall::IrqAcknowledge, pin, &[]);
     assert!(!is_masked(11));
+    // With a wait, and a signal beside it that ends this one. What does not fit changes nothing.
+    for (words, is_acknowledged) in [([event, pin], false), ([pin, event], true)] {
+        world.push(ROOT, Exit::ExternalInterrupt { vector: 0x30 }, None);
+        world.turns(0, 2);
+        if is_acknowledged {
+            world.clear_events(ROOT);
+        }
+        assert_eq!(status(&world, Hypercall::PortalReplyWait, REPLY_NONE, &words), Status::Interrupted);
+        assert_eq!(is_masked(11), !is_acknowledged);
+    }
     assert_eq!(status(&world, Hypercall::IrqCreate, SELECTOR_MACHINE, &[0, 11, 3, event]), Status::Busy);
     world.root_ok(Hypercall::CapabilityRevoke, edge, &[1]);
     assert!(is_masked(14));

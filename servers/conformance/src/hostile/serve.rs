@@ -61,7 +61,7 @@ fn start(_info: u64) -> ! {
             Ok(message) => (status, words) = server.serve(message.words),
             Err(Status::Interrupted) => {
                 events.take();
-                status = REPLY_NONE;
+                (status, words) = (REPLY_NONE, [0; 6]);
             }
             // The caller's time was up.
             Err(_) => status = REPLY_NONE,

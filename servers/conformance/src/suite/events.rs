@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ("event-vcpu-signal", vcpu_signal),
     ("event-wait-returns-at-once", wait_returns),
     ("event-interrupts-reply-wait", interrupts_wait),
+    ("event-signalled-by-reply-wait", signalled_by_wait),
     ("timer-fires", timer_fires),
     ("timer-past-deadline", timer_past),
     ("timer-off", timer_off),
@@ -74,6 +75,22 @@ fn interrupts_wait(context: &Context) -> Verdict {
     let outcome = calls::portal_reply_wait(REPLY_NONE, [0; 6]);
     context.events.take();
     refused(outcome, Status::Interrupted, "an event does not interrupt the wait for calls")
+}
+
+/// The wait signals first, and what cannot be signalled, or is no Irq, is passed over.
+fn signalled_by_wait(context: &Context) -> Verdict {
+    let event = works(calls::event_create(Selector(SELECTOR_VCPU_BASE), 104), "event_create")?;
+    for (irq, signalled, is_expected) in [(0, event.0, true), (event.0, event.0, true), (event.0, u64::MAX, false)] {
+        context.events.take();
+        if !is_expected {
+            // Something has to end the wait.
+            works(calls::vcpu_signal(SELF, 1, 103), "vcpu_signal")?;
+        }
+        let outcome = calls::portal_reply_wait(REPLY_NONE, [irq, signalled, 0, 0, 0, 0]);
+        refused(outcome, Status::Interrupted, "the event does not interrupt the wait")?;
+        equal(u64::from(is_set(context.events.take(), 104)), u64::from(is_expected), "the event's bit")?;
+    }
+    works(calls::capability_destroy(event), "destroy").map(|_| ())
 }
 
 fn timer_fires(context: &Context) -> Verdict {

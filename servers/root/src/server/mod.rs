@@ -104,14 +104,14 @@ fn serve_forever(root: &mut Root, events: Events) -> ! {
             Ok(message) => (status, words) = answer(root, message),
             Err(Status::Interrupted) => {
                 let [first, ..] = events.take();
-                status = REPLY_NONE;
+                (status, words) = (REPLY_NONE, [0; 6]);
                 sentry::answer_calls(|message| answer(root, message));
                 if first >> EVENT_TIMER & 1 == 1 {
                     alarm::ring(root);
                 }
             }
             // The caller went away before it had its answer.
-            Err(Status::Stale) => status = REPLY_NONE,
+            Err(Status::Stale) => (status, words) = (REPLY_NONE, [0; 6]),
             Err(other) => {
                 println!("waiting for calls failed: {other:?}");
                 end::run(policy::STATUS_SYSTEM_FAILED, "root cannot wait for calls");
