@@ -60,9 +60,8 @@ impl<P: Platform> State<P> {
         for (index, entry) in entries.iter().take(progress.copied).enumerate() {
             let base = page.0 + (index * size_of::<TraceEntry>()) as u64;
             let kind_and_who = u64::from(entry.kind) | u64::from(entry.who) << 32;
-            for (offset, word) in (0..).step_by(8).zip([entry.tsc, kind_and_who, entry.a, entry.b]) {
-                self.platform.write_u64(Hpa(base + offset), word);
-            }
+            let words = [entry.tsc, kind_and_who, entry.a, entry.b].map(u64::to_le_bytes);
+            self.platform.copy_out(Hpa(base), words.as_flattened());
         }
         Ok(Answer::value(progress.copied as u64).with(&[progress.cursor, progress.lost]))
     }
