@@ -6,6 +6,12 @@
 #include <sawmill/platform.h>
 #include <sawmill/vmcall.h>
 
+/*
+ * In the low byte of a mark in the trace: a thread stops running, its number
+ * above, the beginning of its name in the second word (sawmill_proto::trace).
+ */
+#define SAWMILL_MARK_THREAD 1
+
 void __init sawmill_events_init(void);
 void __init sawmill_apic_init(void);
 void __init sawmill_smp_init(void);

@@ -4,6 +4,14 @@
 //! It travels on root's console channel 1. Frames of 64-bit little-endian words: [`MAGIC`], kind | payload bytes << 32, an argument, a count of lost
 //! entries, then the payload. Neighbours: `sawmill-root` writes, xtask reads.
 
+/// In the low byte of a mark of a Linux: a thread stops running. Its number is above, the beginning of its name in the
+/// second word; linux-glue/platform/trace.c writes it.
+pub const MARK_THREAD: u64 = 1;
+/// Where the thread's number begins.
+pub const MARK_THREAD_SHIFT: u32 = 8;
+/// The option on a Linux's command line that asks for these marks.
+pub const THREADS_OPTION: &str = "sawmill.trace";
+
 /// First word of each frame: the bytes `SAWTRACE`.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"SAWTRACE");
 /// Words before the payload.

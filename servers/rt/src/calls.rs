@@ -8,7 +8,7 @@ use sawmill_abi::statistics::PartitionStatistics;
 use sawmill_abi::status::Status;
 
 use crate::hypercall::{self, Outcome};
-use crate::memory::{Plain, Shared, TracePage};
+use crate::memory::{Shared, TracePage, Window};
 
 /// A capability's place in the caller's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,12 +102,6 @@ pub fn console_write(channel: u64, bytes: &[u8]) -> Result<u64> {
     let start = bytes.as_ptr() as u64;
     let room = sawmill_abi::PAGE_SIZE - start % sawmill_abi::PAGE_SIZE;
     let arguments = [channel, start, room.min(bytes.len() as u64)];
-    call(Hypercall::ConsoleWrite, NONE, &arguments).map(|outcome| outcome.value)
-}
-
-/// Writes the first bytes of a shared page to a console channel.
-pub fn console_write_shared<T: Plain>(channel: u64, page: &Shared<T>, bytes: usize) -> Result<u64> {
-    let arguments = [channel, page.gpa(), bytes.min(core::mem::size_of::<T>()) as u64];
     call(Hypercall::ConsoleWrite, NONE, &arguments).map(|outcome| outcome.value)
 }
 
@@ -251,7 +245,16 @@ pub fn trace_control(mask: u64) -> Result<()> {
 
 /// Copies trace entries out: how many, the new cursor, how many were lost.
 pub fn trace_read(cpu: u64, cursor: u64, page: &Shared<TracePage>) -> Result<(u64, u64, u64)> {
-    let it = call(Hypercall::TraceRead, MACHINE, &[cpu, cursor, page.gpa()])?;
+    trace_read_to(cpu, cursor, page.gpa())
+}
+
+/// Copies trace entries out to a page of a window.
+pub fn trace_read_into(cpu: u64, cursor: u64, window: &mut Window<'_>, page: u64) -> Result<(u64, u64, u64)> {
+    trace_read_to(cpu, cursor, window.page(page).ok_or(Status::BadAddress)?)
+}
+
+fn trace_read_to(cpu: u64, cursor: u64, gpa: u64) -> Result<(u64, u64, u64)> {
+    let it = call(Hypercall::TraceRead, MACHINE, &[cpu, cursor, gpa])?;
     Ok((it.value, it.words[0], it.words[1]))
 }
 

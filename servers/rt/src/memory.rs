@@ -36,6 +36,8 @@ unsafe impl Plain for sawmill_abi::machine::FlatImageHeader {}
 unsafe impl Plain for sawmill_abi::statistics::PartitionStatistics {}
 // SAFETY: (1) as above.
 unsafe impl Plain for TracePage {}
+// SAFETY: (1) as above.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
 /// Trace entries in a page.
 pub const TRACE_ENTRIES: usize = PAGE_SIZE as usize / core::mem::size_of::<sawmill_abi::trace::TraceEntry>();
@@ -120,6 +122,15 @@ impl Place {
         calls::region_map(region, self.partition, self.gpa, offset, pages, rights)?;
         Ok(Window { partition: self.partition, gpa: self.gpa, pages, exclusive: PhantomData })
     }
+
+    /// Maps the beginning of a region here, for as long as the window lives, which may be for good.
+    ///
+    /// # Errors
+    /// As for [`Place::map`].
+    pub fn map_for_good(mut self, region: Selector, pages: u64, rights: u64) -> Result<Window<'static>> {
+        let Window { partition, gpa, pages, .. } = *core::mem::ManuallyDrop::new(self.map(region, 0, pages, rights)?);
+        Ok(Window { partition, gpa, pages, exclusive: PhantomData })
+    }
 }
 
 impl Window<'_> {
@@ -128,6 +139,11 @@ impl Window<'_> {
         let length = usize::try_from(self.pages * PAGE_SIZE).unwrap_or(0);
         // SAFETY: mapped readable while the window lives, inside the identity map, and lent for as long.
         unsafe { core::slice::from_raw_parts(self.gpa as *const u8, length) }
+    }
+
+    /// Returns the guest-physical address of a page, if there is one.
+    pub fn page(&self, page: u64) -> Option<u64> {
+        self.start(page * PAGE_SIZE, PAGE_SIZE as usize)
     }
 
     /// Copies bytes in; returns `None` if they do not fit.

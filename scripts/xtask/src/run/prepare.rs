@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use sawmill_proto::system::ImageKind;
+use sawmill_proto::trace::THREADS_OPTION;
 
 use super::bochs;
 use super::choose::Machine;
@@ -93,10 +95,18 @@ fn multiserver(options: &Options, machine: Machine, disk: &Path, iso: &Path) -> 
 fn overrides(options: &Options) -> Result<sawmill_config::Overrides> {
     let mut overrides = sawmill_config::Overrides { cpus: Some(options.cpus), ..Default::default() };
     let more = i64::from(options.memory) - i64::from(DEFAULT_MEMORY_MIB);
-    if more == 0 {
+    if more == 0 && options.trace.is_none() {
         return Ok(overrides);
     }
     let system = sawmill_config::load(&options.system, &overrides).map_err(|error| anyhow::anyhow!("{error}"))?;
+    if options.trace.is_some() {
+        let linux = system.partitions.iter().filter(|partition| partition.kind == ImageKind::Linux);
+        let asked = linux.map(|partition| (partition.name.to_string(), THREADS_OPTION.to_owned()));
+        overrides.command_line.extend(asked);
+    }
+    if more == 0 {
+        return Ok(overrides);
+    }
     let Some(index) = system.partitions.iter().position(|partition| partition.is_foreground) else {
         return Ok(overrides);
     };

@@ -29,6 +29,7 @@ pub const CASES: &[Case] = &[
     Case { name: "disk-changes-kept", limit_s: 240, run: disk_changes_kept },
     Case { name: "disk-snapshot", limit_s: 180, run: disk_snapshot },
     Case { name: "trace-file", limit_s: 240, run: super::trace_file::run },
+    Case { name: "trace-cost", limit_s: 400, run: super::trace_file::cost },
     Case { name: "top", limit_s: 240, run: super::top::run },
     Case { name: "time-limit", limit_s: 120, run: time_limit },
     Case { name: "debian-job", limit_s: 900, run: debian_job },

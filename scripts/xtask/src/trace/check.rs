@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checks a trace file as a viewer would read it: slices of a track nest, flows are whole and lie in slices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -11,6 +11,8 @@ use serde_json::Value;
 pub struct Found {
     /// Names of the IPC slices by process, in the order of the file.
     pub slices: BTreeMap<String, Vec<String>>,
+    /// Names of the threads that ran, by process.
+    pub threads: BTreeMap<String, BTreeSet<String>>,
     /// Calls that were followed to the server and back.
     pub calls: usize,
     /// Calls that were followed from `Pending` to their completion.
@@ -44,10 +46,13 @@ pub fn check(value: &Value) -> Result<Found> {
             "X" => {
                 let start = number(event, "ts")?;
                 spans.entry(tid).or_default().push(Span { start, end: start + number(event, "dur")? });
+                let process =
+                    || Ok::<_, anyhow::Error>((*names.get(&pid).context("a process without a name")?).to_owned());
+                let name = event["name"].as_str().context("no name")?.to_owned();
                 if event["cat"] == "ipc" {
-                    let process = names.get(&pid).context("a process without a name")?;
-                    let name = event["name"].as_str().context("no name")?;
-                    found.slices.entry((*process).to_owned()).or_default().push(name.to_owned());
+                    found.slices.entry(process()?).or_default().push(name);
+                } else if event["cat"] == "thread" {
+                    found.threads.entry(process()?).or_default().insert(name);
                 }
             }
             "i" => {

@@ -78,7 +78,7 @@ fn take(recording: &mut Recording, kind: u64, argument: u64, lost: u64, payload:
             (recording.tsc_khz, recording.cpu_count) = (tsc_khz, cpu_count);
         }
         (PARTITION, &[low, high, ref cpus @ ..]) => {
-            let partition = Partition { name: text(low, high), cpus: cpus.to_vec() };
+            let partition = Partition { name: text(&[low, high]), cpus: cpus.to_vec() };
             recording.partitions.insert(argument, partition);
         }
         (CONNECTION, &[client, server, pool_bytes, low, high]) => {
@@ -86,7 +86,7 @@ fn take(recording: &mut Recording, kind: u64, argument: u64, lost: u64, payload:
             // Said twice, in the same order: at the beginning and at the end.
             let known = recording.connections.get(&key).map(|connection| connection.place);
             let place = known.unwrap_or(recording.connections.len() as u64);
-            recording.connections.insert(key, Connection { client, place, service: text(low, high), pool_bytes });
+            recording.connections.insert(key, Connection { client, place, service: text(&[low, high]), pool_bytes });
         }
         (ENTRIES, _) => {
             recording.lost += lost;
@@ -106,7 +106,8 @@ fn words(bytes: &[u8]) -> Vec<u64> {
     words.iter().map(|word| u64::from_le_bytes(*word)).collect()
 }
 
-fn text(low: u64, high: u64) -> String {
-    let bytes = [low.to_le_bytes(), high.to_le_bytes()].concat();
+/// The text in words that are padded with zeros.
+pub fn text(words: &[u64]) -> String {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
 }

@@ -48,6 +48,7 @@ fn place(track: Track) -> (u64, u64) {
     match track {
         Track::Cpu(cpu) => (CPUS, CPUS * THREADS + cpu),
         Track::Vcpu(partition, index) => (partition, partition * THREADS + index),
+        Track::Threads(partition, index) => (partition, partition * THREADS + THREADS / 2 + index),
     }
 }
 
@@ -68,6 +69,9 @@ fn metadata(recording: &Recording, marks: &[Mark]) -> Vec<Value> {
             Track::Cpu(cpu) => ("CPUs".to_owned(), format!("CPU {cpu}"), 0),
             Track::Vcpu(partition, index) => {
                 (tracks::partition_name(recording, partition), format!("vCPU {index}"), partition)
+            }
+            Track::Threads(partition, index) => {
+                (tracks::partition_name(recording, partition), format!("threads of vCPU {index}"), partition)
             }
         };
         if processes.insert(pid) {
@@ -122,6 +126,7 @@ fn category(track: Track) -> &'static str {
     match track {
         Track::Cpu(_) => "running",
         Track::Vcpu(..) => "ipc",
+        Track::Threads(..) => "thread",
     }
 }
 

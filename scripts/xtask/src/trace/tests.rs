@@ -48,6 +48,9 @@ fn sample() -> Vec<u8> {
         entry(2510, TraceKind::Call, app, 7, 6 | 15 << 48),
         entry(2600, TraceKind::Exit, app, 4, 0),
         entry(2700, TraceKind::Interrupt, 0, 0x30, 0),
+        entry(2710, TraceKind::Mark, app, 7 << 8 | 1, name("sh")[0]),
+        entry(2750, TraceKind::Mark, app, 8 << 8 | 1, name("init")[0]),
+        entry(2760, TraceKind::Mark, app, 0, 1),
         entry(2800, TraceKind::Switch, 0, 0, 0),
     ];
     let mut stream = b"Next at t=0\n".to_vec();
@@ -79,13 +82,14 @@ fn sample_is_drawn_as_it_was() -> Result<()> {
         found.slices.get("ext2").context("ext2")?,
         &["root look up name".to_owned(), "root-fs LOOKUP".to_owned()]
     );
+    assert_eq!(found.threads.get("app").context("no threads")?.iter().collect::<Vec<_>>(), ["init"]);
     let events = value["traceEvents"].as_array().context("no events")?;
     let lookup = events.iter().find(|it| it["name"] == "root-fs LOOKUP" && it["pid"] == 3).context("no call")?;
     assert_eq!((lookup["ts"].as_f64(), lookup["dur"].as_f64()), (Some(1000.0), Some(310.0)));
     assert_eq!(lookup["args"]["status"], "Pending");
     let last_run = events.iter().rfind(|it| it["cat"] == "running").context("no run")?;
     assert_eq!((last_run["name"].as_str(), last_run["dur"].as_f64()), (Some("app/0"), Some(480.0)));
-    for expected in ["timer", "event 8", "vector 0x30"] {
+    for expected in ["timer", "event 8", "vector 0x30", "mark 0x0 0x1"] {
         assert!(events.iter().any(|it| it["name"] == expected), "{expected}");
     }
     assert_eq!(value["otherData"]["lost_entries"], 0);

@@ -13,8 +13,10 @@ use sawmill_abi::statistics::ExitClass;
 use sawmill_abi::status::Status;
 use sawmill_abi::trace::{TraceEntry, TraceKind};
 
+use sawmill_proto::trace::{MARK_THREAD, MARK_THREAD_SHIFT};
+
 use super::frames::{Connection, Recording};
-use super::names;
+use super::{frames, names};
 
 /// Where something is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +25,8 @@ pub enum Track {
     Cpu(u64),
     /// A vCPU: partition and index.
     Vcpu(u64, u64),
+    /// The threads of the Linux on a vCPU: partition and index.
+    Threads(u64, u64),
 }
 
 /// Something to draw; times are ticks.
@@ -67,6 +71,8 @@ struct Tracks<'a> {
     vcpus: BTreeMap<Track, Vcpu>,
     /// Who runs since when, by CPU.
     running: BTreeMap<u64, (String, u64)>,
+    /// When a thread began to run, by track.
+    threads: BTreeMap<Track, u64>,
     /// Calls without an answer yet, by server and badge.
     pending: BTreeMap<(u64, u64), Vec<Pending>>,
     flows: u64,
@@ -75,7 +81,8 @@ struct Tracks<'a> {
 /// Everything that there is to draw.
 pub fn draw(recording: &Recording) -> Vec<Mark> {
     let (vcpus, running, pending) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let mut tracks = Tracks { recording, marks: Vec::new(), vcpus, running, pending, flows: 0 };
+    let threads = BTreeMap::new();
+    let mut tracks = Tracks { recording, marks: Vec::new(), vcpus, running, threads, pending, flows: 0 };
     for entry in &recording.entries {
         tracks.take(entry);
     }
@@ -111,6 +118,8 @@ impl Tracks<'_> {
         } else if kind == TraceKind::Fault as u32 {
             let details = vec![("address", format!("{b:#x}"))];
             self.instant(own, tsc, format!("fault: {}", names::fault(a)), details);
+        } else if kind == TraceKind::Mark as u32 && a & 0xff == MARK_THREAD {
+            self.thread(own, tsc, a >> MARK_THREAD_SHIFT, b);
         } else if kind == TraceKind::Mark as u32 {
             self.instant(own, tsc, format!("mark {a:#x} {b:#x}"), Vec::new());
         }
@@ -175,6 +184,16 @@ impl Tracks<'_> {
         }
     }
 
+    /// A thread stops: it ran since the one before it stopped. How long the first one has run is not known.
+    fn thread(&mut self, own: Track, tsc: u64, number: u64, name: u64) {
+        let Track::Vcpu(partition, index) = own else { return };
+        let track = Track::Threads(partition, index);
+        let Some(start) = self.threads.insert(track, tsc) else { return };
+        let name = frames::text(&[name]);
+        let details = vec![("thread", number.to_string())];
+        self.marks.push(Mark::Slice { track, name, start, end: tsc, details });
+    }
+
     fn end_running(&mut self, cpu: u64, tsc: u64) {
         if let Some((name, start)) = self.running.remove(&cpu) {
             let track = Track::Cpu(cpu);
@@ -200,6 +219,8 @@ pub fn partition_name(recording: &Recording, number: u64) -> String {
 fn vcpu_name(recording: &Recording, track: Track) -> String {
     match track {
         Track::Cpu(cpu) => format!("CPU {cpu}"),
-        Track::Vcpu(partition, index) => format!("{}/{index}", partition_name(recording, partition)),
+        Track::Vcpu(partition, index) | Track::Threads(partition, index) => {
+            format!("{}/{index}", partition_name(recording, partition))
+        }
     }
 }

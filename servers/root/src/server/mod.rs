@@ -47,13 +47,15 @@ fn start(_info_gpa: u64) -> ! {
     }
 }
 
-#[expect(unsafe_code, reason = "the two address ranges of root's windows are named here, once")]
+#[expect(unsafe_code, reason = "the address ranges of root's windows are named here, once")]
 fn windows() -> Windows {
-    // SAFETY: (1) root's image ends below 1 GiB, these two ranges do not overlap, and this function is called once.
+    // SAFETY: (1) root's image ends below 1 GiB, these three ranges do not overlap, and this function is called once.
     let source = unsafe { Place::new(SELF, 1 << 30, (1 << 30) / PAGE_SIZE) };
     // SAFETY: (1) as above.
     let target = unsafe { Place::new(SELF, 2 << 30, (1 << 30) / PAGE_SIZE) };
-    Windows { source, target }
+    // SAFETY: (1) as above.
+    let trace = unsafe { Place::new(SELF, 3 << 30, stream::BUFFER_PAGES) };
+    Windows { source, target, trace: Some(trace) }
 }
 
 fn set_up(mut windows: Windows) -> Result<Root, Failure> {
@@ -91,7 +93,7 @@ fn set_up(mut windows: Windows) -> Result<Root, Failure> {
         info_page::write(&mut root, index)?;
     }
     sentry::begin(&root)?;
-    stream::begin(&mut root);
+    stream::begin(&mut root)?;
     alarm::begin(&mut root);
     launch::start_next(&mut root)?;
     Ok(root)

@@ -60,6 +60,8 @@ pub struct Windows {
     pub source: Place,
     /// For partitions' memory.
     pub target: Place,
+    /// For what a trace has gathered; taken by it.
+    pub trace: Option<Place>,
 }
 
 /// Life of a partition.
