@@ -36,8 +36,6 @@ unsafe impl Plain for sawmill_abi::machine::FlatImageHeader {}
 unsafe impl Plain for sawmill_abi::statistics::PartitionStatistics {}
 // SAFETY: (1) as above.
 unsafe impl Plain for TracePage {}
-// SAFETY: (1) as above.
-unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
 /// Trace entries in a page.
 pub const TRACE_ENTRIES: usize = PAGE_SIZE as usize / core::mem::size_of::<sawmill_abi::trace::TraceEntry>();
