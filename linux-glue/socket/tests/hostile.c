@@ -5,6 +5,9 @@
  * sawmill.socket_hostile=N makes N calls through the connection of the client
  * in this kernel, on slots and memory that it keeps apart. The server must
  * survive, and must have no socket of ours when all slots are closed.
+ *
+ * sawmill.socket_endless=1 announces a ring full of datagrams on one CPU while
+ * another one goes on filling it: the server must take what was announced.
  */
 #include <linux/init.h>
 #include <linux/kthread.h>
@@ -19,12 +22,17 @@
 #define SLOTS		32
 #define PAGES		96
 
+#define ENDLESS_SLOT	(FIRST_SLOT - 1)
+#define ENDLESS_MS	200
+
+static bool is_endless;
 static unsigned int calls;
 static unsigned int seed = 1;
 #undef MODULE_PARAM_PREFIX
 #define MODULE_PARAM_PREFIX "sawmill."
 module_param_named(socket_hostile, calls, uint, 0444);
 module_param_named(socket_hostile_seed, seed, uint, 0444);
+module_param_named(socket_endless, is_endless, bool, 0444);
 
 static struct rnd_state state;
 
@@ -172,8 +180,70 @@ static int run(void *unused)
 	return 0;
 }
 
+static int fill_on(void *context)
+{
+	struct sawmill_socket_page *page = context;
+
+	while (!kthread_should_stop()) {
+		WRITE_ONCE(page->transmit_head,
+			   READ_ONCE(page->transmit_tail) + PAGE_SIZE);
+		cond_resched();
+	}
+	return 0;
+}
+
+static int announce_once(void *unused)
+{
+	struct sawmill_client *client = sawmill_client_get();
+	u64 in[SAWMILL_CALL_WORDS] = {}, out[SAWMILL_CALL_WORDS];
+	struct sawmill_socket_page *page;
+	struct task_struct *filler;
+	int first;
+
+	if (!client)
+		return -ENETDOWN;
+	first = sawmill_area_take_pages(client, 3);
+	if (first < 0)
+		return first;
+	page = (void *)client->area + ((size_t)first << PAGE_SHIFT);
+	/* Records of nothing, to nowhere. */
+	memset(page, 0, 3 * PAGE_SIZE);
+	filler = kthread_create(fill_on, page, "sawmill-filler");
+	if (IS_ERR(filler))
+		return PTR_ERR(filler);
+	in[0] = SAWMILL_SOCKET_CREATE | ENDLESS_SLOT << 16 | 1ULL << 32;
+	in[1] = PF_INET | SOCK_DGRAM << 16;
+	in[2] = (u64)first << PAGE_SHIFT;
+	in[3] = (in[2] + PAGE_SIZE) | (u64)PAGE_SIZE << 32;
+	in[4] = (in[2] + 2 * PAGE_SIZE) | (u64)PAGE_SIZE << 32;
+	sawmill_connection_call(client->connection, in, out);
+	kthread_bind(filler, 1);
+	wake_up_process(filler);
+	msleep(ENDLESS_MS);
+	in[0] = SAWMILL_SOCKET_FLUSH | ENDLESS_SLOT << 16 | 2ULL << 32;
+	sawmill_connection_call(client->connection, in, out);
+	msleep(ENDLESS_MS);
+	kthread_stop(filler);
+	pr_info("sawmill: of one announcement the server took %u bytes\n",
+		READ_ONCE(page->transmit_tail));
+	in[0] = SAWMILL_SOCKET_CLOSE | ENDLESS_SLOT << 16 | 3ULL << 32;
+	sawmill_connection_call(client->connection, in, out);
+	sawmill_area_give_pages(client, first, 3);
+	return 0;
+}
+
 static int __init hostile_init(void)
 {
+	struct task_struct *announcer;
+
+	if (is_endless && num_online_cpus() > 1) {
+		announcer = kthread_create(announce_once, NULL,
+					   "sawmill-announcer");
+		if (!IS_ERR(announcer)) {
+			kthread_bind(announcer, 0);
+			wake_up_process(announcer);
+		}
+	}
 	if (calls)
 		kthread_run(run, NULL, "sawmill-hostile");
 	return 0;

@@ -64,6 +64,7 @@ pub const CASES: &[Case] = &[
     Case { name: "net-two-clients", limit_s: 600, run: two_clients },
     Case { name: "net-hostile-wire", limit_s: 600, run: hostile_wire },
     Case { name: "net-hostile-client", limit_s: 600, run: hostile_client },
+    Case { name: "net-hostile-sender", limit_s: 300, run: hostile_sender },
     Case { name: "net-hostile-server", limit_s: 600, run: hostile_server },
 ];
 
@@ -272,6 +273,18 @@ fn hostile_client(bench: &Bench) -> Result<()> {
     let ended = bench.boot(&["--system", &system, "--disk", &disk], &["sh", "-c", HOSTILE], &[])?;
     expect_no_failures(&ended)?;
     ended.expect_status(0)?.expect_in_output("hostile client has made")?;
+    Ok(())
+}
+
+/// A client's kernel goes on filling a ring while the server takes from it: it takes what was announced.
+fn hostile_sender(bench: &Bench) -> Result<()> {
+    let file = bench.path("system.toml");
+    let text = std::fs::read_to_string(paths::repository().join("servers/system.toml"))?;
+    std::fs::write(&file, text.replace("sawmill.socket=ip", "sawmill.socket=ip sawmill.socket_endless=1"))?;
+    let system = file.display().to_string();
+    let script = "until dmesg | grep 'of one announcement'; do sleep 1; done; ping -c 1 127.0.0.1 > /dev/null";
+    let ended = bench.boot(&["--cpus", "2", "--system", &system], &["sh", "-c", script], &[])?;
+    ended.expect_status(0)?.expect_in_output("the server took 4096 bytes")?;
     Ok(())
 }
 
