@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests of a server's death and restart under a program that uses it.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use super::support::Bench;
-use super::{Case, measure};
+use super::{Case, measure, top};
 use crate::ext2;
 
 /// What runs meanwhile.
@@ -32,12 +33,17 @@ fn restart(bench: &Bench, cpus: &str) -> Result<()> {
     let image = bench.image("32M", &[])?;
     let disk = image.display().to_string();
     let options = ["--cpus", cpus, "--disk", &disk, "--hypervisor-options", "kill=ext2@4000"];
-    let ended = bench.boot(&options, &["sh", "-c", JOB], &[])?;
+    let ended = bench.boot(&options, &["sh", "-c", &format!("{JOB}\nsm-top --json")], &[])?;
     ended.expect_status(0)?.expect_in_output("survived with")?;
     let wait = ended.milliseconds("longest wait")?;
     measure::remember(format!("restart of the ext2 server: {wait} ms from a served call to the next ({cpus} CPU(s))"));
     if wait > WAIT_LIMIT_MS {
         bail!("nothing was served for {wait} ms");
+    }
+    let said: Option<Value> = ended.output.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    let top = said.context("no word of sm-top")?;
+    if top::partition(&top, "ext2")?["restarts"] != 1 || top::partition(&top, "app")?["restarts"] != 0 {
+        bail!("sm-top does not tell that ext2 was started again: {top}");
     }
     let log = bench.log();
     for event in ["partition ext2: killed by the boot option", "partition ext2: started again (1)"] {
