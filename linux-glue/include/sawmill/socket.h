@@ -116,11 +116,16 @@ enum sawmill_socket_operation {
 #define SAWMILL_SOCKET_HINT_MORE	1	/* more will follow soon */
 #define SAWMILL_SOCKET_HINT_CUT		2	/* cut datagrams that do not fit */
 
+/* Options of the client, which the server applies before what comes later. */
+#define SAWMILL_SOCKET_OPTION_NODELAY	1	/* TCP_NODELAY */
+#define SAWMILL_SOCKET_OPTION_DELAY	2	/* its opposite */
+
 struct sawmill_socket_page {
 	/* Client writes. */
 	u32 transmit_head __aligned(64);
 	u32 receive_tail;
 	u32 hints;
+	u32 options;
 	/* Server writes. */
 	u32 transmit_tail __aligned(64);
 	u32 receive_head;

@@ -5,6 +5,8 @@
  * SOL_SOCKET options live here, as for any socket of this kernel; those that
  * concern the network go to the server as well. All others are the server's.
  */
+#include <linux/tcp.h>
+#include <net/tcp_states.h>
 #include "client.h"
 
 /* Options of SOL_SOCKET that only concern this side. */
@@ -59,6 +61,29 @@ static s64 call_set(struct sawmill_sock *sock, int level, int name,
 	return result;
 }
 
+/*
+ * TCP_NODELAY, which most programs set on each connection, needs no call: it
+ * is written down, and the server reads it before anything that comes later.
+ */
+static bool set_nodelay(struct sawmill_sock *sock, sockptr_t value,
+			unsigned int length)
+{
+	int is_set;
+
+	/* Connections to come take it over from a listener at any moment. */
+	if (!sawmill_is_stream(&sock->sk) || sock->sk.sk_state == TCP_LISTEN ||
+	    sawmill_slot_is_lost(&sock->slot) || length < sizeof(is_set) ||
+	    copy_from_sockptr(&is_set, value, sizeof(is_set)))
+		return false;
+	WRITE_ONCE(sock->slot.page->options,
+		   is_set ? SAWMILL_SOCKET_OPTION_NODELAY :
+			    SAWMILL_SOCKET_OPTION_DELAY);
+	/* Data that is held back goes now. */
+	if (sock->sk.sk_state != TCP_CLOSE)
+		sawmill_slot_post(&sock->slot);
+	return true;
+}
+
 int sawmill_socket_setsockopt(struct socket *socket, int level, int name,
 			      sockptr_t value, unsigned int length)
 {
@@ -66,6 +91,9 @@ int sawmill_socket_setsockopt(struct socket *socket, int level, int name,
 	s64 result;
 	int error;
 
+	if (level == SOL_TCP && name == TCP_NODELAY &&
+	    set_nodelay(sock, value, length))
+		return 0;
 	if (level != SOL_SOCKET)
 		return call_set(sock, level, name, value, length);
 	switch (name) {

@@ -103,6 +103,22 @@ s64 sawmill_endpoint_setsockopt(struct sawmill_endpoint *endpoint,
 	return error;
 }
 
+/* Options that the client has set without a call. */
+void sawmill_endpoint_apply_options(struct sawmill_endpoint *endpoint)
+{
+	u32 options = READ_ONCE(endpoint->page->options);
+	struct sock *sk = endpoint->socket->sk;
+
+	if (likely(options == endpoint->options))
+		return;
+	endpoint->options = options;
+	if (sk->sk_type != SOCK_STREAM || sk->sk_protocol != IPPROTO_TCP)
+		return;
+	lock_sock(sk);
+	__tcp_sock_set_nodelay(sk, options & SAWMILL_SOCKET_OPTION_NODELAY);
+	release_sock(sk);
+}
+
 static int read_option(struct sock *sk, int level, int name, sockptr_t value,
 		      sockptr_t length)
 {

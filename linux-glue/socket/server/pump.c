@@ -137,6 +137,7 @@ void sawmill_endpoint_pump(struct sawmill_endpoint *endpoint)
 
 	if (!endpoint->socket || endpoint->is_broken)
 		return;
+	sawmill_endpoint_apply_options(endpoint);
 	if (endpoint->is_stream)
 		bits = sawmill_stream_send(endpoint) |
 		       sawmill_stream_receive(endpoint);

@@ -61,6 +61,7 @@ struct sawmill_endpoint {
 	bool is_too_small;		/* receive ring, for the next datagram */
 	u8 urgent;			/* the urgent byte */
 	u32 state;			/* as last published */
+	u32 options;			/* of the client, as last applied */
 	u32 error_count;
 	struct list_head node;		/* in server->queue; server->lock */
 	struct list_head arrived_node;	/* in server->arrived; server->lock */
@@ -134,6 +135,8 @@ s64 sawmill_endpoint_setsockopt(struct sawmill_endpoint *endpoint,
 				struct sawmill_request *request);
 s64 sawmill_endpoint_getsockopt(struct sawmill_endpoint *endpoint,
 				struct sawmill_request *request);
+
+void sawmill_endpoint_apply_options(struct sawmill_endpoint *endpoint);
 
 /* requests.c */
 s64 sawmill_endpoint_ioctl(struct sawmill_endpoint *endpoint,

@@ -63,6 +63,7 @@ static s64 run_on_endpoint(struct sawmill_endpoint *endpoint,
 
 	if (!endpoint->socket)
 		return -EBADF;
+	sawmill_endpoint_apply_options(endpoint);
 	switch (request->operation) {
 	case SAWMILL_SOCKET_BIND:
 		return sawmill_endpoint_bind(endpoint, request);

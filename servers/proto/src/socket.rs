@@ -101,6 +101,8 @@ pub struct ClientLine {
     pub receive_tail: u32,
     /// 1 = more will follow soon, 2 = cut datagrams that do not fit.
     pub hints: u32,
+    /// 1 = `TCP_NODELAY` is set, 2 = it was set back.
+    pub options: u32,
 }
 
 /// What only the server writes.
