@@ -6,7 +6,6 @@
 #include <sys/sendfile.h>
 #include <sys/time.h>
 
-#include <linux/errqueue.h>
 #include <linux/sockios.h>
 
 #define LENGTH (600 * 1000)
@@ -252,28 +251,6 @@ static void through_pipe(void)
 		CHECK(wait(&status) > 0 && status == 0);
 }
 
-/* MSG_ZEROCOPY: accepted, delivered, and its end announced. */
-static void zerocopy(void)
-{
-	char control[128], bytes[16];
-	struct msghdr message = { .msg_control = control, .msg_controllen = sizeof(control) };
-	struct sock_extended_err *end;
-	struct cmsghdr *header;
-	int ends[2], one = 1;
-
-	tcp_pair(AF_INET, ends);
-	CHECK(setsockopt(ends[0], SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)) == 0);
-	CHECK(send(ends[0], "hello", 5, MSG_ZEROCOPY) == 5);
-	CHECK(send(ends[0], "hello", 5, MSG_ZEROCOPY) == 5);
-	CHECK(is_ready(ends[0], 0, 2000) & POLLERR);
-	CHECK(recvmsg(ends[0], &message, MSG_ERRQUEUE) == 0);
-	header = CMSG_FIRSTHDR(&message);
-	CHECK(header && header->cmsg_level == SOL_IP && header->cmsg_type == IP_RECVERR);
-	end = (struct sock_extended_err *)CMSG_DATA(header);
-	CHECK(end->ee_origin == SO_EE_ORIGIN_ZEROCOPY && end->ee_errno == 0 && end->ee_info == 0);
-	CHECK(read_all(ends[1], bytes, 10) == 10);
-}
-
 /* Both listen on one port; each connection arrives at one of them. */
 static void reuse_port(void)
 {
@@ -316,7 +293,6 @@ const struct check streams[] = {
 	{ "stream-urgent", urgent },
 	{ "stream-sendfile", from_file },
 	{ "stream-splice", through_pipe },
-	{ "stream-zerocopy", zerocopy },
 	{ "stream-reuse-port", reuse_port },
 	{ NULL, NULL },
 };
