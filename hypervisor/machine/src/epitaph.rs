@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Last words: what happened, where, on which CPU, for which partition.
 //!
-//! Takes no lock and allocates nothing; the first CPU to get here speaks, the
-//! others stop silently. Symbols come from the tables the boot loader kept.
+//! Takes no lock and allocates nothing; the first CPU to get here stops the
+//! others by an NMI, whatever they do, and speaks. Symbols come from the tables the boot loader kept.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use arrayvec::ArrayVec;
 use spin::Once;
 
-use crate::{boot::multiboot::SymbolTables, console::LastWords, cpu::area, cpu::exceptions::Frame, memory::paging};
+use sawmill_logic::platform::Platform;
+
+use crate::{MACHINE, apic::local, boot::multiboot::SymbolTables};
+use crate::{console::LastWords, cpu::area, cpu::exceptions::Frame, memory::paging};
 
 static SYMBOLS: Once<SymbolTables> = Once::new();
-static IS_WRITTEN: AtomicBool = AtomicBool::new(false);
+/// Some CPU says its last words: whoever gets an NMI stops (`exceptions.S`).
+pub static IS_BEGUN: AtomicBool = AtomicBool::new(false);
 /// Words of stack searched for return addresses.
 const STACK_WORDS: u64 = 256;
 const BACKTRACE_MAX: usize = 12;
@@ -67,7 +71,10 @@ pub fn fail_boot(reason: &str) -> ! {
 }
 
 fn write(what: fmt::Arguments, stack: u64) -> ! {
-    if !IS_WRITTEN.swap(true, Ordering::AcqRel) {
+    if !IS_BEGUN.swap(true, Ordering::SeqCst) {
+        if MACHINE.cpu_count() > 1 {
+            local::send_nmi_to_others();
+        }
         let cpu = area::current();
         let _ = write!(
             LastWords::begin(),

@@ -35,6 +35,7 @@ const DELIVERY_NMI: u32 = 4 << 8;
 const DELIVERY_INIT: u32 = 5 << 8;
 const DELIVERY_STARTUP: u32 = 6 << 8;
 const LEVEL_ASSERT: u32 = 1 << 14;
+const ALL_BUT_SELF: u32 = 3 << 18;
 const PENDING: u32 = 1 << 12;
 const TIMER_TSC_DEADLINE: u32 = 2 << 17;
 const DIVIDE_BY_1: u32 = 0xb;
@@ -169,6 +170,11 @@ pub fn send_interrupt(apic_id: u32, vector: u8) {
     // In x2APIC mode the MSR write is not ordered after earlier stores by itself (SDM, "MSR Access in x2APIC Mode").
     core::sync::atomic::fence(Ordering::SeqCst);
     send(apic_id, LEVEL_ASSERT | u32::from(vector));
+}
+
+/// Sends an NMI to all other CPUs.
+pub fn send_nmi_to_others() {
+    send(0, ALL_BUT_SELF | DELIVERY_NMI | LEVEL_ASSERT);
 }
 
 /// Resets a CPU to its wait-for-start-up state.

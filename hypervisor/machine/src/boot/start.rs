@@ -123,6 +123,8 @@ pub extern "C" fn application_processor(index: u32) -> ! {
     }
     cpu.is_up.store(true, Ordering::Release);
     while !IS_RELEASED.load(Ordering::Acquire) {
+        #[cfg(feature = "selftest")]
+        crate::virt::selftest::run_second();
         core::hint::spin_loop();
     }
     sawmill_image_run(CpuIndex(index as u32))

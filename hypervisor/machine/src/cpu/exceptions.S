@@ -4,7 +4,8 @@
 # Each pushes an error code where the processor does not, and its vector.
 # Vectors 32 and up arrive only in `idle` (STI; HLT; CLI): the stub records the
 # vector in gs:[{pending}] and returns with interrupts off. Below: no return,
-# except from NMI.
+# except from an NMI while nothing is wrong; a CPU that says last words stops
+# the others by one.
 
 .section .text.exceptions, "ax"
 .balign 16
@@ -60,6 +61,11 @@ exception_fault:
     ud2
 
 exception_nmi:
-    lock inc dword ptr [rip + {nmi_count}]
+    cmp byte ptr [rip + {is_epitaph_begun}], 0
+    jne exception_stop
     add rsp, 16
     iretq
+
+exception_stop:
+    hlt
+    jmp exception_stop

@@ -5,20 +5,17 @@
 //! defect of the hypervisor (or of the machine): it leaves an epitaph and stops.
 
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::area::{self, Cpu};
 use super::msr;
 use crate::epitaph;
 
-/// NMIs that arrived in root mode; nobody asked for them.
-pub static NMI_COUNT: AtomicU32 = AtomicU32::new(0);
-
 core::arch::global_asm!(
     include_str!("exceptions.S"),
     pending = const offset_of!(Cpu, pending),
     fault = sym fault,
-    nmi_count = sym NMI_COUNT,
+    is_epitaph_begun = sym epitaph::IS_BEGUN,
 );
 
 unsafe extern "C" {

@@ -3,14 +3,22 @@
 //!
 //! Prints one line per figure and one sentinel line.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use sawmill_abi::{PAGE_SIZE, fault::FaultReason};
 use sawmill_logic::platform::{
     CpuIndex, EntryState, Exit, FrameRange, Hpa, PhysicalMemory, Platform, Registers, Tsc, VcpuHardware,
 };
 
+use spin::Mutex;
+
 use crate::boot::multiboot::Ranges;
 use crate::virt::vmx::vcpu::Vcpu;
 use crate::{MACHINE, log, time};
+
+/// A vCPU for the second CPU, and how often it has left its guest.
+static SECOND: Mutex<Option<Vcpu>> = Mutex::new(None);
+static SECOND_EXITS: AtomicU64 = AtomicU64::new(0);
 
 const LARGE_PAGE: u64 = 2 << 20;
 const ROUNDS: u64 = 1000;
@@ -44,8 +52,12 @@ impl Bench {
     }
 
     fn vcpu(&mut self, vpid: u16) -> Vcpu {
+        self.vcpu_on(CpuIndex(0), vpid)
+    }
+
+    fn vcpu_on(&mut self, cpu: CpuIndex, vpid: u16) -> Vcpu {
         let frames = [self.frame(), self.frame()];
-        let mut vcpu = Vcpu::new(CpuIndex(0), self.ept_root, vpid, &frames).expect("VT-x is initialized");
+        let mut vcpu = Vcpu::new(cpu, self.ept_root, vpid, &frames).expect("VT-x is initialized");
         vcpu.start(EntryState { rip: CODE, rsp: 0x8000, cr3: PAGE_ROOT });
         vcpu
     }
@@ -92,6 +104,17 @@ fn measure(what: &str, mut step: impl FnMut()) {
         step();
     }
     log!("selftest: {what}: {} instructions", (time::now() - start) / ROUNDS);
+}
+
+/// Runs what the test has for the second CPU, if there is anything: a guest without an end.
+pub fn run_second() {
+    let Some(mut vcpu) = SECOND.lock().take() else { return };
+    let mut registers = Registers::default();
+    loop {
+        let exit = vcpu.enter(&mut registers, Tsc(time::now() + 1_000_000));
+        log!("selftest: the second CPU goes on: {exit:?}");
+        SECOND_EXITS.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Runs the test; afterwards crashes in the way asked for, to show what an epitaph looks like.
@@ -168,6 +191,14 @@ pub fn run(free: &Ranges, crash: Option<&str>) {
         // SAFETY: raises #UD, whose handler does not return.
         Some("undefined") => unsafe { core::arch::asm!("ud2") },
         Some("stack") => log!("{}", overflow_stack(1)),
+        Some("second") => {
+            program(&[0xeb, 0xfe], bench.memory);
+            *SECOND.lock() = Some(bench.vcpu_on(CpuIndex(1), 9));
+            while SECOND_EXITS.load(Ordering::Relaxed) < 3 {
+                core::hint::spin_loop();
+            }
+            panic!("the selftest was asked to panic");
+        }
         Some("panic") => panic!("the selftest was asked to panic"),
         _ => {}
     }

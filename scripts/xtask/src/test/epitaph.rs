@@ -12,16 +12,21 @@ use crate::image::Firmware;
 use crate::paths::Scratch;
 use crate::run::bochs;
 use crate::run::emulator::{Emulator, Ports, Words};
+use crate::run::options::Hardware;
 
 /// How long a machine may take to boot and to crash.
 const LIMIT: Duration = Duration::from_secs(120);
 const BEGIN: &str = "SAWMILL-EPITAPH cpu 0 partition tag ";
 const END: &str = "SAWMILL-EPITAPH end";
+/// What the second CPU says again and again while it runs a guest (`crash=second`), and how long it is listened for.
+const SECOND: &str = "the second CPU goes on";
+const SILENCE: Duration = Duration::from_secs(3);
 /// The built-in test of exits crashes after it ran its last guest, in these ways; what happened, and a name of where.
-const CRASHES: [(&str, &str, &str); 3] = [
+const CRASHES: [(&str, &str, &str); 4] = [
     ("undefined", "exception 6 (error 0x0) at ", " = sawmill_machine::virt::selftest::run+"),
     ("stack", "exception 8 (error 0x0) at ", " = sawmill_machine::virt::selftest::overflow_stack+"),
     ("panic", "virt/selftest.rs:", "the selftest was asked to panic"),
+    ("second", "virt/selftest.rs:", "the selftest was asked to panic"),
 ];
 
 /// The test.
@@ -36,7 +41,8 @@ fn crash(way: &str, cause: &str, place: &str) -> Result<()> {
     let iso = scratch.join("boot.iso");
     write_image(&["selftest"], &format!("console=plain emulator=bochs crash={way}"), Firmware::Bios, &iso)?;
     let ports = Ports::open(1)?;
-    let command = bochs::command(&hardware(), &iso, None, &ports, &scratch)?;
+    let hardware = Hardware { cpus: if way == "second" { 2 } else { 1 }, ..hardware() };
+    let command = bochs::command(&hardware, &iso, None, &ports, &scratch)?;
     let (sender, events) = std::sync::mpsc::channel();
     let mut emulator = Emulator::start(command, Words::Own, &ports, &scratch.join("out"), &sender)?;
     let said = listen(&events, LIMIT, |said| said.contains(END))?;
@@ -56,6 +62,16 @@ fn crash(way: &str, cause: &str, place: &str) -> Result<()> {
     }
     if !epitaph.contains(place) {
         bail!("it does not name `{place}`, but:\n{epitaph}");
+    }
+    let late = if way == "second" { listen(&events, SILENCE, |_| false)? } else { String::new() };
+    if said.contains(SECOND) != (way == "second") {
+        bail!("a second CPU was to run only with crash=second");
+    }
+    if epitaph.contains(SECOND)
+        || said.rsplit(END).next().is_some_and(|rest| rest.contains(SECOND))
+        || late.contains(SECOND)
+    {
+        bail!("the second CPU goes on after the epitaph began");
     }
     if emulator.has_ended()? {
         bail!("the machine reset instead of stopping");

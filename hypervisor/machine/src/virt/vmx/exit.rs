@@ -154,7 +154,7 @@ fn exception(vcpu: &mut Vcpu, cpu: &Cpu, unknown: Option<Exit>, deadline: Tsc) -
         }
         NMI => {
             // NMIs stay blocked after such an exit until an IRET: take a software one through the NMI stub.
-            // SAFETY: vector 2 has a stub that counts and returns.
+            // SAFETY: vector 2 has a stub that returns, or stops this CPU with all others.
             unsafe { core::arch::asm!("int 2") };
             None
         }
