@@ -16,6 +16,7 @@
 #include <linux/highmem.h>
 #include <linux/iversion.h>
 #include <linux/pagemap.h>
+#include <asm/word-at-a-time.h>
 #include "client.h"
 
 /* Known names from which on attributes are not asked for. */
@@ -126,6 +127,24 @@ static int read_part(struct inode *inode, struct part *part, loff_t position)
 	return 0;
 }
 
+/*
+ * Whether there is a slash in an entry's name, or in what fills its last word
+ * up, which the server has to zero: a word at a time, since listings are long.
+ */
+static bool has_slash(const struct fuse_dirent *entry)
+{
+	const struct word_at_a_time constants = WORD_AT_A_TIME_CONSTANTS;
+	const unsigned long *word = (const void *)entry->name;
+	const unsigned long *end = (const void *)entry +
+				   FUSE_DIRENT_SIZE(entry);
+	unsigned long bits;
+
+	for (; word < end; word++)
+		if (has_zero(*word ^ REPEAT_BYTE('/'), &bits, &constants))
+			return true;
+	return false;
+}
+
 /* Checks a page of entries; @position becomes the one after the last. */
 static int check_page(const u8 *data, unsigned int size, loff_t *position)
 {
@@ -138,7 +157,7 @@ static int check_page(const u8 *data, unsigned int size, loff_t *position)
 			return 0;
 		if (entry->namelen > NAME_MAX ||
 		    FUSE_DIRENT_SIZE(entry) > size - at ||
-		    memchr(entry->name, '/', entry->namelen))
+		    has_slash(entry))
 			return -EIO;
 		*position = entry->off;
 		at += FUSE_DIRENT_SIZE(entry);
