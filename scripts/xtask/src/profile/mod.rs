@@ -34,6 +34,9 @@ pub struct Options {
     /// The partition that serves these cases: `ext2`, or `ip` for sockets.
     #[arg(long, default_value = "ext2")]
     server: String,
+    /// Profiles stock Linux instead (from an ATA disk).
+    #[arg(long)]
+    stock: bool,
     /// Keeps what the emulator said about each instruction: about 110 bytes for each.
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
@@ -45,14 +48,19 @@ pub struct Options {
 /// The system did not run, or the program did not mark what is to be counted.
 pub fn run(options: &Options) -> Result<()> {
     // First: what is built now is what runs.
-    let client = Symbols::read(&linux::build("app")?, "app")?;
-    let server = Symbols::read(&linux::build(&options.server)?, &options.server)?;
+    let kernels = if options.stock {
+        Kernels::Stock(Symbols::read(&linux::build("stock")?, "stock")?)
+    } else {
+        let client = Symbols::read(&linux::build("app")?, "app")?;
+        Kernels::Partitions(client, Symbols::read(&linux::build(&options.server)?, &options.server)?)
+    };
     let scratch = paths::Scratch::new("profile")?;
     let image = program::make_image(&program::compile(scratch.path())?, scratch.path())?;
     let record = options.keep.clone().unwrap_or_else(|| scratch.join("instructions"));
     let peer = peer::start()?;
+    let system = if options.stock { "--stock" } else { "--memory-disk" };
     let output = Command::new(std::env::current_exe()?)
-        .args(["run", "--machine", "bochs", "--memory-disk", "--disk"])
+        .args(["run", "--machine", "bochs", system, "--disk"])
         .arg(&image)
         .arg("--instructions")
         .arg(&record)
@@ -69,28 +77,37 @@ pub fn run(options: &Options) -> Result<()> {
         bail!("{} cases ran, {} were recorded; {}", ran.len(), sections.len(), said.incomplete.unwrap_or_default());
     }
     for (entry, counts) in ran.into_iter().zip(&sections) {
-        println!("{}", render(options, entry, counts, &client, &server));
+        println!("{}", render(options, entry, counts, &kernels));
     }
     Ok(())
 }
 
-fn render(
-    options: &Options,
-    entry: &sample::Entry,
-    counts: &count::Counts,
-    client: &Symbols,
-    server: &Symbols,
-) -> String {
+/// The kernels whose instructions are counted.
+enum Kernels {
+    Stock(Symbols),
+    /// Client and server.
+    Partitions(Symbols, Symbols),
+}
+
+impl Kernels {
+    /// The part and the function that an instruction belongs to.
+    fn find(&self, place: Place, address: u64) -> (&'static str, &str) {
+        match (place, self) {
+            (Place::Program, _) => ("program", ""),
+            (Place::Hypervisor, _) => ("hypervisor", ""),
+            (_, Self::Stock(stock)) => stock.find(address, &parts::STOCK),
+            (Place::Client, Self::Partitions(client, _)) => client.find(address, &parts::CLIENT),
+            (Place::Server, Self::Partitions(_, server)) => server.find(address, &parts::SERVER),
+        }
+    }
+}
+
+fn render(options: &Options, entry: &sample::Entry, counts: &count::Counts, kernels: &Kernels) -> String {
     let operations = entry.operations();
     let mut parts: BTreeMap<&str, u64> = BTreeMap::new();
     let mut functions: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for (&(place, address), &instructions) in counts {
-        let (part, function) = match place {
-            Place::Program => ("program", ""),
-            Place::Hypervisor => ("hypervisor", ""),
-            Place::Client => client.find(address, &parts::CLIENT),
-            Place::Server => server.find(address, &parts::SERVER),
-        };
+        let (part, function) = kernels.find(place, address);
         *parts.entry(part).or_default() += instructions;
         *functions.entry((part, function)).or_default() += instructions;
     }

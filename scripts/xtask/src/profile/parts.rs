@@ -31,6 +31,15 @@ pub const SERVER: [(&str, &[&str]); 7] = [
     ("9 server: Linux", &[""]),
 ];
 
+/// Parts of stock Linux.
+pub const STOCK: [(&str, &[&str]); 5] = [
+    ("1 stock: ext2", &["fs/ext2"]),
+    ("2 stock: disk", &["block", "drivers/nvdimm", "drivers/ata", "drivers/scsi", "fs/direct-io.o"]),
+    ("3 stock: TCP/IP", &["net/"]),
+    ("4 stock: NIC driver", &["drivers/net"]),
+    ("5 stock: Linux", &[""]),
+];
+
 /// The functions of a kernel, by address.
 #[derive(Debug)]
 pub struct Symbols {

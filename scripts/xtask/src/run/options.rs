@@ -73,7 +73,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE", conflicts_with = "stock")]
     pub trace: Option<PathBuf>,
     /// Writes the instructions between two marks of the program to this file (Bochs; `sawmill-bench --mark`).
-    #[arg(long, value_name = "FILE", conflicts_with = "stock")]
+    #[arg(long, value_name = "FILE")]
     pub instructions: Option<PathBuf>,
     /// Sets an environment variable of the command.
     #[arg(long = "env", value_name = "NAME=VALUE")]
