@@ -16,6 +16,7 @@
 /* From the question to READY: all that is dirty has to be written. */
 #define READY_LIMIT	(30 * HZ)
 #define WATCH_INTERVAL	(HZ / 10)
+#define GROWTH_WAITS_MAX	16
 
 bool lease_sharing;
 struct workqueue_struct *lease_workers;
@@ -102,10 +103,65 @@ void lease_share_out(u32 blocks,
 	list_for_each_entry(client, &clients, among)
 		count += client->is_joined;
 	blocks /= max(count, 1U);
-	list_for_each_entry(client, &clients, among)
-		if (client->is_joined)
-			tell(client, &blocks);
+	list_for_each_entry(client, &clients, among) {
+		if (!client->is_joined)
+			continue;
+		/* By what it was told before, it may have made pages dirty. */
+		if (list_empty(&client->leases))
+			client->promised = 0;
+		client->promised = max(client->promised, blocks);
+		tell(client, &blocks);
+	}
 	spin_unlock(&lease_lock);
+}
+
+/*
+ * May @client's request go on before @other has kept its promises? So it may
+ * when @other waits likewise: then it has written everything back, and the
+ * lease that it needs for this cannot be had.
+ */
+static bool is_in_the_way(const struct server_client *other,
+			  const struct server_client *client)
+{
+	return other != client && other->is_joined && !other->is_cut_off &&
+	       !other->growing && !list_empty(&other->leases);
+}
+
+/*
+ * A request takes @blocks of @free ones, and its client was not promised them:
+ * it waits until others have written back what they were promised, if that
+ * could be in danger. -EINPROGRESS: it is parked.
+ */
+int clients_admit_growth(struct request *request, u32 blocks, u32 free)
+{
+	struct server_client *client = request->client, *other;
+	struct lease *lease, *last = NULL;
+	u64 needed = blocks;
+
+	spin_lock(&lease_lock);
+	list_for_each_entry(other, &clients, among)
+		if (is_in_the_way(other, client))
+			needed += other->promised;
+	/* Others may take leases all the time: not for ever. */
+	if (needed > free && client->is_joined && !client->is_leaving &&
+	    request->growth_waits < GROWTH_WAITS_MAX) {
+		list_for_each_entry(other, &clients, among) {
+			if (!is_in_the_way(other, client))
+				continue;
+			list_for_each_entry(lease, &other->leases, of_holder) {
+				lease_recall(lease);
+				last = lease;
+			}
+		}
+	}
+	if (last) {
+		request->is_growing = true;
+		request->growth_waits++;
+		client->growing++;
+		lease_park(request, &last->parked);
+	}
+	spin_unlock(&lease_lock);
+	return last ? -EINPROGRESS : 0;
 }
 
 /* Under lease_lock. */

@@ -60,6 +60,8 @@ void lease_run_parked(struct list_head *list, const struct server_client *only)
 		if (only && request->client != only)
 			continue;
 		list_del(&request->parked);
+		request->client->growing -= request->is_growing;
+		request->is_growing = false;
 		queue_work(lease_workers, &request->again);
 	}
 }
@@ -110,7 +112,7 @@ void lease_announce(struct lease *lease)
 	sawmill_connection_signal(lease->holder->connection);
 }
 
-static void recall(struct lease *lease)
+void lease_recall(struct lease *lease)
 {
 	if (!lease->holder || !list_empty(&lease->recalled))
 		return;
@@ -148,7 +150,7 @@ int lease_admit(struct request *request, u64 id, enum access access)
 			error = -EIO;
 		}
 	} else if (access == ACCESS_READ && lease && lease->holder != client) {
-		recall(lease);
+		lease_recall(lease);
 		lease_park(request, &lease->parked);
 		error = -EINPROGRESS;
 	}
@@ -184,7 +186,7 @@ int lease_settle(struct request *request)
 	lease = find_foreign(client);
 	if (lease && !client->is_leaving &&
 	    time_before(jiffies, client->settle_deadline)) {
-		recall(lease);
+		lease_recall(lease);
 		lease_park(request, &lease->parked);
 		error = -EINPROGRESS;
 	} else {
@@ -274,7 +276,7 @@ static int take(struct request *request, struct inode *inode)
 	spin_lock(&lease_lock);
 	lease = find(id);
 	if (lease && lease->holder != client) {
-		recall(lease);
+		lease_recall(lease);
 		lease_park(request, &lease->parked);
 		spin_unlock(&lease_lock);
 		kfree(fresh);
@@ -289,8 +291,8 @@ static int take(struct request *request, struct inode *inode)
 		hash_add(leases, &fresh->hash, id);
 		fresh = NULL;
 		if (++client->lease_count > LEASES_MAX)
-			recall(list_first_entry(&client->leases, struct lease,
-						of_holder));
+			lease_recall(list_first_entry(&client->leases,
+						      struct lease, of_holder));
 	}
 	now = renew_version(inode);
 	clients_raise(client, id);

@@ -33,6 +33,7 @@ void lease_park(struct request *request, struct list_head *list);
 void lease_run_parked(struct list_head *list, const struct server_client *only);
 void lease_end_all(struct server_client *client);
 void lease_announce(struct lease *lease);
+void lease_recall(struct lease *lease);
 void clients_watch(void);
 void clients_raise(const struct server_client *changer, u64 id);
 void clients_tell_of_take(const struct server_client *changer);

@@ -64,6 +64,8 @@ struct server_client {
 	struct list_head among;			/* all clients */
 	struct list_head leases;
 	unsigned int lease_count;
+	u32 promised;		/* blocks: most since it had no lease */
+	unsigned int growing;	/* parked by clients_admit_growth() */
 	bool is_joined;		/* as is_initialized */
 	bool is_asked;		/* that it is not alone */
 	bool is_ready;		/* it asks for leases */
@@ -98,6 +100,8 @@ struct request {
 	struct lease *lease;		/* of a WRITE under way */
 	struct list_head parked;	/* lease.c: waits for a lease's end */
 	struct work_struct again;	/* runs it again */
+	bool is_growing;		/* parked by clients_admit_growth() */
+	unsigned int growth_waits;	/* so often */
 };
 
 /* service.c: -EINPROGRESS: parked, request_run_again() has it run again */
@@ -179,12 +183,14 @@ static inline void lease_changed(const struct server_client *client,
 		lease_raise(client, inode);
 }
 
+int clients_admit_growth(struct request *request, u32 blocks, u32 free);
 void lease_share_out(u32 blocks,
 		     void (*tell)(struct server_client *client, void *part));
 
 /* space.c */
 void space_begin(struct server_client *client);
 void space_publish(struct server_client *client);
+int space_admit(struct request *request);
 const struct cred *space_restrict(const struct request *request);
 
 /* lock.c */

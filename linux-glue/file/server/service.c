@@ -208,7 +208,8 @@ int request_run(struct request *request)
 	request->node = node;
 	error = check_node(node, need);
 	if (!error && unlikely(READ_ONCE(lease_sharing)))
-		error = lease_admit(request, node->id,
+		error = space_admit(request) ?:
+			lease_admit(request, node->id,
 				    operations[opcode].access);
 	if (!error) {
 		if (request->header.uid)

@@ -4,7 +4,9 @@
  *
  * The count in a client's header is never more than what is free when the
  * client is answered: the client decides by it whether it may keep a write(2)
- * in its cache (file/client/space.c). Several clients get equal parts.
+ * in its cache (file/client/space.c). Several clients get equal parts; what a
+ * client then takes beyond its part, it takes when the others have written
+ * back what they were promised.
  */
 #include <linux/cpumask.h>
 #include <linux/cred.h>
@@ -15,6 +17,9 @@
 
 /* Fewer are counted exactly. */
 #define EXACT_BELOW	16384
+/* Of ext2: those that list a write's blocks, and what a change of names takes. */
+#define LISTING_BLOCKS	5
+#define NAME_BLOCKS	5
 
 static struct ext2_sb_info *disk_info(void)
 {
@@ -52,6 +57,41 @@ void space_publish(struct server_client *client)
 		lease_share_out(free, publish);
 	else if (READ_ONCE(client->header->free_blocks) != free)
 		publish(client, &free);
+}
+
+/* Blocks that a request may take without a promise. */
+static u32 growth_of(const struct request *request, const struct super_block *sb)
+{
+	const struct fuse_write_in *in = (const void *)request->args;
+
+	switch (request->header.opcode) {
+	case FUSE_WRITE:
+		if (request->args_size < sizeof(*in) ||
+		    (in->write_flags & FUSE_WRITE_CACHE))
+			return 0;
+		return request->data_capacity / sb->s_blocksize + LISTING_BLOCKS;
+	case FUSE_CREATE:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_SYMLINK:
+	case FUSE_LINK:
+	case FUSE_RENAME:
+	case FUSE_RENAME2:
+	case FUSE_SETXATTR:
+		return NAME_BLOCKS;
+	}
+	return 0;
+}
+
+/* While there are several clients. -EINPROGRESS: the request is parked. */
+int space_admit(struct request *request)
+{
+	struct ext2_sb_info *info = disk_info();
+	u32 blocks = info ? growth_of(request, disk_mount()->mnt_sb) : 0;
+
+	if (!blocks)
+		return 0;
+	return clients_admit_growth(request, blocks, count_free(info));
 }
 
 void space_begin(struct server_client *client)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Two partitions for programs on one Ext2 server: what one changes the other sees.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -33,6 +33,15 @@ const APPEND: &str = "i=0; errors=0; kept=0; exec 4>> /root/own.$me; sync; while
 const UNSYNCED: &str = "exec 3> /root/nameless; rm /root/nameless; seq 1 100000 >&3
     seq 1 20000 > /root/theirs; : > /root/written; sleep 1000";
 
+/// Leaves what it was promised room for in its cache until the disk is full.
+const PROMISED: &str = "seq 1 100000 > /root/theirs; mkdir /root/ready
+    until [ -d /root/full ]; do sleep 0.1; done; sync /root/theirs && rmdir /root/ready; sleep 1000";
+/// Fills the disk, and waits for the other one.
+const FILL: &str = "mkdir /root/filling; until [ -d /root/ready ]; do sleep 0.1; done
+    dd if=/dev/zero of=/root/mine bs=64k 2>&1 | grep 'No space' || exit 3; sync /root/mine || exit 4
+    mv /root/filling /root/full; i=0; while [ -d /root/ready ]; do i=$((i + 1)); [ $i -le 200 ] || exit 5; sleep 0.1; done
+    echo free $(stat -f -c %f /root)";
+
 /// The tests.
 pub const CASES: &[Case] = &[
     Case { name: "two-apps-1-cpu", limit_s: 500, run: one_cpu },
@@ -40,6 +49,7 @@ pub const CASES: &[Case] = &[
     Case { name: "two-apps-one-killed", limit_s: 400, run: one_killed },
     Case { name: "two-apps-one-restarted", limit_s: 400, run: one_restarted },
     Case { name: "two-apps-server-restarted", limit_s: 400, run: server_restarted },
+    Case { name: "two-apps-full-disk", limit_s: 400, run: full_disk },
     Case { name: "two-apps-end", limit_s: 300, run: end },
 ];
 
@@ -138,10 +148,25 @@ fn end(bench: &Bench) -> Result<()> {
     let options = ["--system", SYSTEM, "--disk", &disk, "--beside", UNSYNCED];
     let script = "i=0; until [ -e /root/written ] || [ $i -ge 200 ]; do sleep 0.1; i=$((i + 1)); done";
     bench.boot(&options, &["sh", "-c", script], &[])?.expect_status(0)?;
-    ext2::expect_clean(&image)?;
+    expect_theirs(bench, &image, 20_000)
+}
+
+/// What one partition has in its cache finds room, though the other one fills the disk; both find all room that there is.
+fn full_disk(bench: &Bench) -> Result<()> {
+    let image = bench.image("16M", &[])?;
+    let disk = image.display().to_string();
+    let options = ["--system", SYSTEM, "--disk", &disk, "--beside", PROMISED];
+    let ended = bench.boot(&options, &["sh", "-c", FILL], &[])?;
+    ended.expect_status(0)?.expect_in_output("free 0\n")?;
+    expect_theirs(bench, &image, 100_000)
+}
+
+/// The image is clean, and has what the other partition wrote: so many numbers.
+fn expect_theirs(bench: &Bench, image: &Path, count: u32) -> Result<()> {
+    ext2::expect_clean(image)?;
     let copy = bench.path("theirs");
-    ext2::take(&image, "/root/theirs", &copy)?;
-    let wanted: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
+    ext2::take(image, "/root/theirs", &copy)?;
+    let wanted: String = (1..=count).map(|number| format!("{number}\n")).collect();
     if std::fs::read_to_string(&copy)? != wanted {
         bail!("what the other partition had written is not on the disk");
     }
