@@ -100,7 +100,6 @@ pub fn run(options: &Options) -> Result<bool> {
             compare::LONG,
             nested::LONG,
             hostile::LONG,
-            corrupt::CASES,
             corrupt::LONG,
         ]
     } else {
@@ -121,6 +120,7 @@ pub fn run(options: &Options) -> Result<bool> {
         two_apps::CASES,
         alike::CASES,
         hostile::CASES,
+        corrupt::CASES,
     ];
     let boots: Vec<&Case> = machines.iter().chain(long).copied().flatten().filter(is_wanted).collect();
     if options.list {
