@@ -24,7 +24,7 @@ const SYSTEM_FAILED: i32 = 125;
 const ASKED_FOR: &str = "panic - not syncing: EXT2-fs";
 
 /// The tests.
-pub const CASES: &[Case] = &[Case { name: "corrupt-image-short", limit_s: 400, run: |bench| corrupt(bench, 4..6) }];
+pub const CASES: &[Case] = &[Case { name: "corrupt-image-short", limit_s: 900, run: |bench| corrupt(bench, 4..6) }];
 
 /// Those that only run by name or with `--all`.
 pub const LONG: &[Case] = &[
