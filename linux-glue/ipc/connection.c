@@ -78,7 +78,7 @@ static void event_signal(struct sawmill_connection *connection)
 {
 	u64 selector = info_of(connection)->signal_selector;
 
-	if (selector != HV_SELECTOR_NULL &&
+	if (selector != HV_SELECTOR_NULL && !sawmill_leave_signal(selector) &&
 	    hv_event_signal(selector) == HV_STATUS_PEER_DEAD)
 		sawmill_connection_dead(connection);
 }

@@ -9,7 +9,8 @@
  * does the waiting: it puts the call into the CPU's slot and wakes a worker.
  *
  * An answer goes out with the wait for the next call, in one hypercall. If by
- * then nobody waits for it, the service is told so (->late).
+ * then nobody waits for it, the service is told so (->late). What an interrupt
+ * during a wait leaves to be done goes with the next wait, too.
  *
  * A call that its worker cannot answer before it sleeps is answered PENDING
  * when the scheduler takes the worker off the CPU (a preempt notifier); the
@@ -221,19 +222,25 @@ static bool wait_for_call(struct worker *worker)
 
 	if (atomic_cmpxchg(&worker->call->state, CALL_READY, CALL_SENT) ==
 	    CALL_READY) {
+		sawmill_leftovers_flush();
 		memcpy(words, worker->reply, sizeof(words));
 		badge = HV_STATUS_OK;
+	} else {
+		sawmill_leftovers_take(words);
 	}
 	sawmill_events_look();
 	status = hv_ipc(HV_PORTAL_REPLY_WAIT, &badge, words);
-	if (status == HV_STATUS_OK)
+	if (status == HV_STATUS_OK) {
 		load_call(worker, badge, words, CALL_OWED);
-	else if (status == HV_STATUS_STALE)
+		sawmill_events_take();
+		return true;
+	}
+	if (status == HV_STATUS_STALE)
 		worker->is_late = true;
 	else
 		worker->fruitless++;
-	sawmill_events_take();
-	return status == HV_STATUS_OK;
+	sawmill_events_take_before_wait();
+	return false;
 }
 
 static bool may_wait(struct worker *worker)
@@ -256,6 +263,7 @@ static void receive_call(struct worker *worker)
 		}
 		local_irq_disable();
 		if (cpu->slot_full) {
+			sawmill_leftovers_flush();
 			flush_reply(worker);
 			if (worker->is_late) {
 				local_irq_enable();
@@ -272,6 +280,7 @@ static void receive_call(struct worker *worker)
 			cond_resched();
 			continue;
 		}
+		sawmill_leftovers_flush();
 		flush_reply(worker);
 		if (worker->is_late) {
 			local_irq_enable();
@@ -393,8 +402,14 @@ static void __cpuidle server_idle(void)
 
 	sawmill_events_look();
 	if (!cpu->is_running || cpu->slot_full) {
+		sawmill_leftovers_flush();
 		hv_vcpu_wait();
-	} else if (hv_ipc(HV_PORTAL_REPLY_WAIT, &badge, words) == HV_STATUS_OK) {
+		sawmill_events_take();
+		raw_local_irq_enable();
+		return;
+	}
+	sawmill_leftovers_take(words);
+	if (hv_ipc(HV_PORTAL_REPLY_WAIT, &badge, words) == HV_STATUS_OK) {
 		ct_irq_enter();
 		cpu->slot_badge = badge;
 		memcpy(cpu->slot_words, words, sizeof(words));
@@ -404,8 +419,10 @@ static void __cpuidle server_idle(void)
 		if (cpu->slot_pending)
 			send_reply(HV_STATUS_PENDING, NULL);
 		ct_irq_exit();
+		sawmill_events_take();
+	} else {
+		sawmill_events_take_before_wait();
 	}
-	sawmill_events_take();
 	raw_local_irq_enable();
 }
 

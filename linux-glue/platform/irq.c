@@ -27,6 +27,19 @@ struct event_binding {
 
 static struct event_binding bindings[HV_EVENT_COUNT] __read_mostly;
 
+/*
+ * What interrupts leave to be done by the wait for calls that follows: an
+ * acknowledgement and a signal cost no hypercall of their own then. Used by
+ * its own CPU with interrupts off.
+ */
+struct leftover {
+	bool is_welcome;	/* the CPU goes on to a wait */
+	u64 irq;
+	u64 event;
+};
+
+static DEFINE_PER_CPU(struct leftover, leftovers);
+
 static struct hv_event_page *event_page(void)
 {
 	return __va(HV_EVENT_PAGE_GPA + smp_processor_id() * HV_PAGE_SIZE);
@@ -80,6 +93,9 @@ DEFINE_IDTENTRY_SYSVEC(sysvec_sawmill_upcall)
 	unsigned int word, bit;
 
 	inc_irq_stat(irq_hv_callback_count);
+	/* It may be long until this CPU gets to its wait. */
+	if (!this_cpu_read(leftovers.is_welcome))
+		sawmill_leftovers_flush();
 	do {
 		/* A full barrier: the flag goes down before bits are read. */
 		xchg(&page->upcall_pending, 0);
@@ -120,6 +136,57 @@ void sawmill_events_take(void)
 		asm volatile("int %0" : : "i" (HV_UPCALL_VECTOR) : "memory");
 }
 
+void sawmill_events_take_before_wait(void)
+{
+	this_cpu_write(leftovers.is_welcome, true);
+	sawmill_events_take();
+	this_cpu_write(leftovers.is_welcome, false);
+	if (need_resched())
+		sawmill_leftovers_flush();
+}
+
+void sawmill_leftovers_take(u64 words[HV_WORDS])
+{
+	struct leftover *leftover = this_cpu_ptr(&leftovers);
+
+	words[0] = leftover->irq;
+	words[1] = leftover->event;
+	leftover->irq = HV_SELECTOR_NULL;
+	leftover->event = HV_SELECTOR_NULL;
+}
+
+void sawmill_leftovers_flush(void)
+{
+	u64 words[HV_WORDS];
+
+	sawmill_leftovers_take(words);
+	if (words[0])
+		hv_irq_acknowledge(words[0]);
+	if (words[1])
+		hv_event_signal(words[1]);
+}
+
+/* Returns false if it has to be done now. */
+static bool leave(u64 __percpu *place, u64 selector)
+{
+	unsigned long flags;
+	bool is_left = false;
+
+	local_irq_save(flags);
+	if (this_cpu_read(leftovers.is_welcome) &&
+	    (!this_cpu_read(*place) || this_cpu_read(*place) == selector)) {
+		this_cpu_write(*place, selector);
+		is_left = true;
+	}
+	local_irq_restore(flags);
+	return is_left;
+}
+
+bool sawmill_leave_signal(u64 selector)
+{
+	return leave(&leftovers.event, selector);
+}
+
 /* One Linux interrupt that comes as an event. */
 struct event_irq {
 	unsigned int irq;
@@ -146,7 +213,7 @@ static void event_irq_unmask(struct irq_data *data)
 {
 	struct event_irq *event = irq_data_get_irq_chip_data(data);
 
-	if (event->is_level)
+	if (event->is_level && !leave(&leftovers.irq, event->selector))
 		hv_irq_acknowledge(event->selector);
 }
 

@@ -44,6 +44,18 @@ int sawmill_irq_create(unsigned int irq, unsigned int bit, u64 selector,
 void sawmill_events_look(void);
 void sawmill_events_take(void);
 
+/*
+ * The same on the way to a wait for calls: acknowledgements and signals are
+ * left for that wait, whose first words sawmill_leftovers_take() fills in.
+ * Whoever does something else first calls sawmill_leftovers_flush().
+ */
+void sawmill_events_take_before_wait(void);
+void sawmill_leftovers_take(u64 words[HV_WORDS]);
+void sawmill_leftovers_flush(void);
+
+/* Leaves a signal for the wait; false if it is to be sent now. */
+bool sawmill_leave_signal(u64 selector);
+
 /* Hooks in Linux (vendor-linux-patches). */
 void __init sawmill_set_idle(void (*idle)(void));
 void sawmill_run_server(void);
