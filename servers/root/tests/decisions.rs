@@ -63,7 +63,7 @@ fn machine_is_checked() {
     let system = default_system();
     assert_eq!(description::check(&system, &root_info(&ALL, 512)), Ok(()));
     let text = |system: &System, info: &RootInfo| description::check(system, info).unwrap_err().text().to_owned();
-    assert_eq!(text(&system, &root_info(&ALL, 256)), "the system needs 361 MiB, this machine has 256 MiB free");
+    assert_eq!(text(&system, &root_info(&ALL, 256)), "the system needs 353 MiB, this machine has 256 MiB free");
     assert_eq!(text(&system, &root_info(&ALL[..3], 512)), "partition app: there is no boot module `initrd-app`");
     let mut wrong = system.clone();
     wrong.connections[0].server = 7;
