@@ -167,6 +167,8 @@ impl Attack {
     }
 
     fn end(&mut self) {
+        // It may be cut off, or have taken leave.
+        self.begin();
         // The honest client waits for it.
         let mut mkdir = Request::new(MKDIR, ROOT, 0);
         mkdir.number::<4>(0o755).number::<4>(0).text(b"hdone\0");
