@@ -80,6 +80,7 @@ struct sawmill_file_client {
 
 	int init_error;			/* the server's answer to INIT */
 	unsigned int blocks_per_page;	/* of the disk; once mounted */
+	atomic_long_t unpromised_pages;	/* space.c: the server is given them */
 	bool is_mounted;		/* under the mount mutex */
 };
 

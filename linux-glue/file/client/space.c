@@ -46,7 +46,7 @@ static u64 count_exactly(struct bdi_writeback *wb)
 }
 
 /* Room for @pages more dirty pages, whoever writes them? */
-static bool has_room(struct super_block *sb, unsigned int pages)
+static bool has_room(struct super_block *sb, u64 pages)
 {
 	struct sawmill_file_client *client = get_fuse_conn_super(sb)->iq.priv;
 	const struct sawmill_file_header *header = client->header;
@@ -56,7 +56,8 @@ static bool has_room(struct super_block *sb, unsigned int pages)
 	u64 dirty = wb_stat(wb, WB_RECLAIMABLE) + wb_stat(wb, WB_WRITEBACK) +
 		    2 * wb_stat_error();
 
-	pages += UNCOUNTED_PAGES;
+	pages += UNCOUNTED_PAGES +
+		 atomic_long_read(&client->unpromised_pages);
 	if (likely(blocks_of(client, dirty + pages) + reserved <= free))
 		return true;
 	if (may_use_reserve())
@@ -90,15 +91,21 @@ int sawmill_file_check_page(struct inode *inode, struct page *page)
 static noinline ssize_t write_rest(struct kiocb *kiocb, struct iov_iter *from,
 				   ssize_t done)
 {
+	struct super_block *sb = file_inode(kiocb->ki_filp)->i_sb;
+	struct sawmill_file_client *client = get_fuse_conn_super(sb)->iq.priv;
+	long pages = DIV_ROUND_UP(iov_iter_count(from), PAGE_SIZE) + 1;
 	int flags = kiocb->ki_flags;
 	ssize_t more;
 
 	if (done < 0 && done != -ENOSPC)
 		return done;
-	write_all_back(file_inode(kiocb->ki_filp)->i_sb);
+	/* Others promise none of what this may take while it is under way. */
+	atomic_long_add(pages, &client->unpromised_pages);
+	write_all_back(sb);
 	kiocb->ki_flags |= IOCB_DIRECT;
 	more = __generic_file_write_iter(kiocb, from);
 	kiocb->ki_flags = flags;
+	atomic_long_sub(pages, &client->unpromised_pages);
 	if (more < 0)
 		return done > 0 ? done : more;
 	return max_t(ssize_t, done, 0) + more;
