@@ -29,6 +29,10 @@ const SEED: u64 = 20_261_123;
 const NODES: usize = 64;
 /// Requests between two lines.
 const LOOK: u64 = 20_000;
+/// Attempts to say that it is done.
+const SAY_MAX: u32 = 100;
+/// Between such attempts, in microseconds.
+const SAY_PAUSE_US: u64 = 100_000;
 /// Where the head of the completion ring is.
 const HEAD: u64 = 64;
 /// FUSE's version that the server takes.
@@ -166,14 +170,27 @@ impl Attack {
         }
     }
 
+    /// Tells the honest client, which waits for it, and takes leave.
+    ///
+    /// What was sent before may still be under way, a DESTROY among it, and a request may be answered late: so it is
+    /// said until it can be seen.
     fn end(&mut self) {
-        // It may be cut off, or have taken leave.
-        self.begin();
-        // The honest client waits for it.
-        let mut mkdir = Request::new(MKDIR, ROOT, 0);
-        mkdir.number::<4>(0o755).number::<4>(0).text(b"hdone\0");
-        self.send(0, &mkdir, 0, 0, 0);
-        let destroy = Request::new(DESTROY, 0, 0);
+        for _ in 0..SAY_MAX {
+            self.pause(SAY_PAUSE_US);
+            self.begin();
+            let mut mkdir = Request::new(MKDIR, ROOT, 4);
+            mkdir.number::<4>(0o755).number::<4>(0).text(b"hdone\0");
+            self.send(0, &mkdir, 0, 0, 0);
+            self.pause(SAY_PAUSE_US);
+            let mut lookup = Request::new(LOOKUP, ROOT, 5);
+            lookup.text(b"hdone\0");
+            let seen = self.ends[0];
+            self.send(0, &lookup, 0, 0, 0);
+            if self.ends[0] > seen {
+                break;
+            }
+        }
+        let destroy = Request::new(DESTROY, 0, 6);
         self.send(0, &destroy, 0, 0, 0);
     }
 
