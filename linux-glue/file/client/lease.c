@@ -52,6 +52,12 @@ int sawmill_file_send_lease(struct fuse_mount *fm, u64 id, u32 want,
 				out, out ? sizeof(*out) : 0);
 }
 
+static void send_give(struct inode *inode)
+{
+	sawmill_file_send_lease(get_fuse_mount(inode), get_node_id(inode),
+				SAWMILL_FILE_LEASE_GIVE, NULL);
+}
+
 static void give_work(struct work_struct *work);
 
 static struct lease *lease_of(struct inode *inode)
@@ -94,9 +100,7 @@ void sawmill_file_free_lease(struct inode *inode)
 	/* A dead server's leases are void; recovery itself may come here. */
 	if (lease->state == LEASE_HELD && (inode->i_sb->s_flags & SB_ACTIVE) &&
 	    sawmill_file_is_live(client))
-		sawmill_file_send_lease(get_fuse_mount(inode),
-					get_node_id(inode),
-					SAWMILL_FILE_LEASE_GIVE, NULL);
+		send_give(inode);
 	spin_lock(&client->leases_lock);
 	list_del(&lease->among);
 	spin_unlock(&client->leases_lock);
@@ -232,9 +236,7 @@ static int take(struct lease *lease)
 	error = ask(lease, SAWMILL_FILE_LEASE_TAKE);
 	/* The server may have given it nevertheless. */
 	if (error && !fuse_is_bad(inode))
-		sawmill_file_send_lease(get_fuse_mount(inode),
-					get_node_id(inode),
-					SAWMILL_FILE_LEASE_GIVE, NULL);
+		send_give(inode);
 	spin_lock(&lease->lock);
 	lease->is_taking = false;
 	if (!error) {
@@ -306,8 +308,7 @@ static void give_work(struct work_struct *work)
 
 	/* An error is the mapping's, for the next fsync(2). */
 	write_inode_now(inode, 1);
-	sawmill_file_send_lease(get_fuse_mount(inode), get_node_id(inode),
-				SAWMILL_FILE_LEASE_GIVE, NULL);
+	send_give(inode);
 	spin_lock(&lease->lock);
 	lease->state = LEASE_NONE;
 	lease->is_recalled = false;

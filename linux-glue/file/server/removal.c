@@ -10,7 +10,9 @@
 
 /* ---- removal ---- */
 
-int operate_unlink(struct request *request)
+static int remove_name(struct request *request,
+		       int (*remove)(struct inode *directory,
+				     struct dentry *dentry))
 {
 	const char *name = take_name(request);
 	struct inode *inode = NULL;
@@ -28,9 +30,7 @@ int operate_unlink(struct request *request)
 		ihold(inode);
 		error = lease_keep(request->client, dentry);
 		if (!error)
-			error = vfs_unlink(&init_user_ns,
-					   node_inode(request->node), dentry,
-					   NULL);
+			error = remove(node_inode(request->node), dentry);
 	}
 	if (!error) {
 		lease_changed(request->client, node_inode(request->node));
@@ -41,33 +41,24 @@ int operate_unlink(struct request *request)
 	return error;
 }
 
+static int remove_file(struct inode *directory, struct dentry *dentry)
+{
+	return vfs_unlink(&init_user_ns, directory, dentry, NULL);
+}
+
+static int remove_directory(struct inode *directory, struct dentry *dentry)
+{
+	return vfs_rmdir(&init_user_ns, directory, dentry);
+}
+
+int operate_unlink(struct request *request)
+{
+	return remove_name(request, remove_file);
+}
+
 int operate_rmdir(struct request *request)
 {
-	const char *name = take_name(request);
-	struct inode *inode = NULL;
-	struct dentry *dentry;
-	int error = -ENOENT;
-
-	if (IS_ERR(name))
-		return PTR_ERR(name);
-	dentry = name_begin(request, name, I_MUTEX_PARENT);
-	if (IS_ERR(dentry))
-		return PTR_ERR(dentry);
-	if (d_really_is_positive(dentry)) {
-		inode = d_inode(dentry);
-		ihold(inode);
-		error = lease_keep(request->client, dentry);
-		if (!error)
-			error = vfs_rmdir(&init_user_ns,
-					  node_inode(request->node), dentry);
-	}
-	if (!error) {
-		lease_changed(request->client, node_inode(request->node));
-		lease_changed(request->client, inode);
-	}
-	name_end(request, dentry);
-	iput(inode);
-	return error;
+	return remove_name(request, remove_directory);
 }
 
 /* ---- renaming ---- */
