@@ -41,7 +41,8 @@ static void cut_off(struct server_client *client)
 /* Under lease_lock. */
 void clients_watch(void)
 {
-	mod_delayed_work(lease_workers, &watch, WATCH_INTERVAL);
+	/* Not put off by who parks again and again. */
+	queue_delayed_work(lease_workers, &watch, WATCH_INTERVAL);
 }
 
 /* Looks after clients that have been asked for something. */
@@ -250,13 +251,22 @@ int lease_join(struct request *request, bool is_resumed)
 void lease_leave(struct server_client *client)
 {
 	struct lease *lease;
+	bool was_joined;
 
 	spin_lock(&lease_lock);
+	was_joined = client->is_joined;
 	client->is_joined = false;
 	lease_end_all(client);
 	list_for_each_entry(lease, &leases_recalled, recalled)
 		lease_run_parked(&lease->parked, client);
-	lease_run_parked(&joiners, NULL);
+	/*
+	 * Nobody waits for a client that has not joined. An INIT leaves first,
+	 * each time it is run: two of them would run each other for ever.
+	 */
+	if (was_joined)
+		lease_run_parked(&joiners, NULL);
+	else if (client->is_leaving)
+		lease_run_parked(&joiners, client);
 	count_sharers();
 	spin_unlock(&lease_lock);
 }
