@@ -4,7 +4,7 @@ mkdir /root/app && cd /root/app || exit 1
 seq 1 20000 > a
 sum=$(md5sum < a)
 rounds=0
-end=$(($(date +%s) + 900))
+end=$(($(date +%s) + 400))
 while [ $(date +%s) -lt $end ]; do
     rounds=$((rounds + 1))
     cp a c && mv c d && mkdir e && seq 1 100 > e/f && ln e/f e/g || { echo "round $rounds: writing failed"; exit 1; }

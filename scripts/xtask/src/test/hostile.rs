@@ -23,14 +23,13 @@ const WARNINGS: [&str; 2] = ["WARNING:", "Call Trace"];
 
 /// The tests.
 pub const CASES: &[Case] = &[
-    Case { name: "hostile-file-client", limit_s: 600, run: |bench| client(bench, "1", "seed=1 requests=8000") },
+    Case { name: "hostile-file-client", limit_s: 600, run: |bench| client(bench, "1", "") },
     Case { name: "hostile-file-lease", limit_s: 300, run: lease },
     Case { name: "hostile-file-server", limit_s: 600, run: |bench| server(bench, "1") },
 ];
 
 /// Those that only run by name or with `--all`.
 pub const LONG: &[Case] = &[
-    Case { name: "hostile-long-file-client-1-cpu", limit_s: 600, run: |bench| client(bench, "1", "") },
     Case { name: "hostile-long-file-client", limit_s: 3600, run: |bench| client(bench, "2", "seed=7 requests=500000") },
     Case { name: "hostile-long-file-server", limit_s: 1200, run: |bench| server(bench, "2") },
 ];

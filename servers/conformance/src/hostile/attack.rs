@@ -95,7 +95,10 @@ fn start(_info: u64) -> ! {
         }
     }
     IS_DONE.store(true, SeqCst);
-    attack.end();
+    if !attack.end() {
+        println!("FAILED hostile: the server does not take /hdone, said {SAY_MAX} times");
+        calls::partition_exit(ExitKind::Panic, 1);
+    }
     let [done, errors, later, refused] = attack.ends;
     println!(
         "hostile client: seed {seed}, {} requests: {done} done, {errors} errors, {later} later, {refused} refused",
@@ -143,6 +146,16 @@ fn scribble(rng: &mut Rng, control: Area) {
 impl Attack {
     /// Introduces itself as a client should, and makes a directory of its own.
     fn begin(&mut self) {
+        self.introduce();
+        let mut mkdir = Request::new(MKDIR, ROOT, 2);
+        mkdir.number::<4>(0o755).number::<4>(0).text(b"hostile\0");
+        self.send(0, &mkdir, 0, 0, 0);
+        self.find_home();
+        self.nodes = [self.home; NODES];
+    }
+
+    /// Says the version of the carrier and that of FUSE.
+    fn introduce(&mut self) {
         for (at, byte) in (0..).zip(VERSION.to_le_bytes()) {
             self.control.write(at, byte);
         }
@@ -152,11 +165,6 @@ impl Attack {
             init.number::<8>(0);
         }
         self.send(0, &init, 0, 0, 0);
-        let mut mkdir = Request::new(MKDIR, ROOT, 2);
-        mkdir.number::<4>(0o755).number::<4>(0).text(b"hostile\0");
-        self.send(0, &mkdir, 0, 0, 0);
-        self.find_home();
-        self.nodes = [self.home; NODES];
     }
 
     /// Looks its own directory up: it may have forgotten it.
@@ -170,28 +178,26 @@ impl Attack {
         }
     }
 
-    /// Tells the honest client, which waits for it, and takes leave.
+    /// Tells the honest client, which waits for it, and takes leave. Whether the server took it.
     ///
-    /// What was sent before may still be under way, a DESTROY among it, and a request may be answered late: so it is
-    /// said until it can be seen.
-    fn end(&mut self) {
-        for _ in 0..SAY_MAX {
+    /// What was sent before may still be under way, a DESTROY among it, an INIT waits for all of that, and what comes
+    /// before the INIT is answered is refused: so it is said, with time for each, until it can be seen.
+    fn end(&mut self) -> bool {
+        let is_seen = (0..SAY_MAX).any(|_| {
+            self.introduce();
             self.pause(SAY_PAUSE_US);
-            self.begin();
             let mut mkdir = Request::new(MKDIR, ROOT, 4);
             mkdir.number::<4>(0o755).number::<4>(0).text(b"hdone\0");
             self.send(0, &mkdir, 0, 0, 0);
             self.pause(SAY_PAUSE_US);
             let mut lookup = Request::new(LOOKUP, ROOT, 5);
             lookup.text(b"hdone\0");
-            let seen = self.ends[0];
-            self.send(0, &lookup, 0, 0, 0);
-            if self.ends[0] > seen {
-                break;
-            }
-        }
+            // Node 0 is a name that is not there.
+            self.send(0, &lookup, 0, 0, 0).is_some_and(|node| node != 0)
+        });
         let destroy = Request::new(DESTROY, 0, 6);
         self.send(0, &destroy, 0, 0, 0);
+        is_seen
     }
 
     /// One request.
@@ -282,6 +288,10 @@ impl Attack {
         let base = SLOTS_OFFSET as u64 + slot * SLOT_SIZE as u64;
         if slot < BEYOND {
             self.control.write_all(base, request.bytes());
+        }
+        if slot == 0 {
+            // What is read there afterwards is the answer, or nothing.
+            self.control.write_all(base + INLINE as u64, &[0; 8]);
         }
         let out_size = if self.rng.u8(..16) == 0 { self.rng.u32(..4000) } else { 256 };
         let length = if self.rng.u8(..64) == 0 && slot != 0 { self.rng.u32(..) } else { request.length as u32 };
