@@ -7,7 +7,7 @@
  * writes back for a while is cut off: it loses all leases, and gets errors
  * until it begins anew.
  *
- * Locks: clients_lock (rwsem, outside of client->nodes) and lease_lock: the
+ * Locks: clients_lock (rwsem, outside of a table of nodes) and lease_lock: the
  * list of clients; lease_lock: their flags.
  */
 #include <linux/random.h>

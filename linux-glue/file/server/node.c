@@ -3,22 +3,24 @@
  * The table of nodes: what a client may refer to.
  *
  * The node id is the inode number, so that ids mean the same to a restarted
- * server. An entry of the table is a struct node, which holds a dentry and so
- * the inode, or, if that has not been used for a while, only the number of
- * lookups: a client may know many more files than this kernel has memory for.
- * What is restored is found as by a file handle of NFS, so a directory has its
- * place in the tree that renames are checked against. Inodes whose last name
- * is gone are not reduced.
+ * server. The table has a struct node, which holds a dentry and so the inode,
+ * or, if that has not been used for a while, only the number of lookups: a
+ * client may know many more files than this kernel has memory for. What is
+ * restored is found as by a file handle of NFS, so a directory has its place in
+ * the tree that renames are checked against. Inodes whose last name is gone are
+ * not reduced.
  *
- * Lock: xa_lock of the table (spinlock, innermost): entries, node->lookups,
- * node->is_kept, counts. Readers go without it, by RCU and node->count.
+ * Full nodes are in hash lists, which cost a fifth of what an XArray does with
+ * each request; numbers of lookups are in an XArray, which takes less memory.
+ *
+ * Lock: xa_lock of client->reduced (spinlock, innermost): both, node->lookups,
+ * node->is_kept, counts; node->count rises from one only under it.
  */
 #include <linux/exportfs.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/mount.h>
-#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include "server.h"
 
@@ -30,7 +32,45 @@ module_param(nodes_max, uint, 0644);
 /* ...and, with those that cannot be, before it gets an error. */
 #define NODES_HARD_FACTOR	4
 #define REDUCE_SCAN		64
+#define REDUCE_BUCKETS		1024
 #define REDUCE_BATCH		16
+/* About as many as there may be full nodes. */
+#define BUCKETS_MIN		64UL
+#define BUCKETS_MAX		(256UL * 1024)
+
+static struct hlist_head *bucket_of(const struct server_client *client, u64 id)
+{
+	return &client->full[id & client->full_mask];
+}
+
+/* Under the table's lock, as all that looks into the table. */
+static struct node *find(const struct server_client *client, u64 id)
+{
+	struct node *node;
+
+	hlist_for_each_entry(node, bucket_of(client, id), hash)
+		if (node->id == id)
+			return node;
+	return NULL;
+}
+
+/* The number of lookups in place of a node, or NULL. */
+static void *find_reduced(struct server_client *client, u64 id)
+{
+	return xa_empty(&client->reduced) ? NULL : xa_load(&client->reduced, id);
+}
+
+static void add(struct server_client *client, struct node *node)
+{
+	hlist_add_head(&node->hash, bucket_of(client, node->id));
+	client->node_count++;
+}
+
+static void remove(struct server_client *client, struct node *node)
+{
+	hlist_del(&node->hash);
+	client->node_count--;
+}
 
 static struct node *create_node(struct dentry *dentry)
 {
@@ -58,7 +98,7 @@ static void free_node(struct node *node)
 			fput(node->file);
 	}
 	dput(node->dentry);
-	kfree_rcu(node, rcu);
+	kfree(node);
 }
 
 void node_put(struct node *node)
@@ -71,8 +111,7 @@ void node_put(struct node *node)
 
 /*
  * Reduces @node to its lookups, if nobody uses it and it can be restored.
- * Under the table's lock. A reader that meets the node in between finds its
- * count at zero and looks again.
+ * Under the table's lock.
  */
 static bool try_reduce(struct server_client *client, struct node *node)
 {
@@ -83,11 +122,12 @@ static bool try_reduce(struct server_client *client, struct node *node)
 		node->is_recent = false;
 		return false;
 	}
-	if (!refcount_dec_if_one(&node->count))
+	if (refcount_read(&node->count) != 1 ||
+	    xa_err(__xa_store(&client->reduced, node->id,
+			      xa_mk_value(node->lookups),
+			      GFP_NOWAIT | __GFP_NOWARN)))
 		return false;
-	/* Replaces an entry: needs no memory. */
-	__xa_store(&client->nodes, node->id, xa_mk_value(node->lookups), 0);
-	client->node_count--;
+	remove(client, node);
 	return true;
 }
 
@@ -95,24 +135,21 @@ static bool try_reduce(struct server_client *client, struct node *node)
 static void reduce_some(struct server_client *client)
 {
 	struct node *batch[REDUCE_BATCH];
-	unsigned int count = 0, scanned = 0, i;
-	unsigned long id = client->reduce_hand;
-	void *entry;
+	unsigned int count = 0, scanned = 0, buckets = 0, i;
+	struct hlist_node *next;
+	struct node *node;
 
-	xa_lock(&client->nodes);
-	while (scanned++ < REDUCE_SCAN && count < REDUCE_BATCH &&
-	       client->node_count > nodes_max) {
-		entry = xa_find(&client->nodes, &id, ULONG_MAX, XA_PRESENT);
-		if (!entry) {
-			id = 0;
-			continue;
+	xa_lock(&client->reduced);
+	while (buckets++ < REDUCE_BUCKETS && scanned < REDUCE_SCAN &&
+	       count < REDUCE_BATCH && client->node_count > nodes_max)
+		hlist_for_each_entry_safe(node, next,
+					  bucket_of(client, client->reduce_hand++),
+					  hash) {
+			scanned++;
+			if (count < REDUCE_BATCH && try_reduce(client, node))
+				batch[count++] = node;
 		}
-		if (!xa_is_value(entry) && try_reduce(client, entry))
-			batch[count++] = entry;
-		id++;
-	}
-	client->reduce_hand = id;
-	xa_unlock(&client->nodes);
+	xa_unlock(&client->reduced);
 	for (i = 0; i < count; i++)
 		free_node(batch[i]);
 }
@@ -123,15 +160,15 @@ static bool try_restore(struct server_client *client, struct node *fresh)
 	bool is_restored = false;
 	void *entry;
 
-	xa_lock(&client->nodes);
-	entry = xa_load(&client->nodes, fresh->id);
-	if (xa_is_value(entry)) {
+	xa_lock(&client->reduced);
+	entry = find_reduced(client, fresh->id);
+	if (entry) {
 		fresh->lookups = xa_to_value(entry);
-		__xa_store(&client->nodes, fresh->id, fresh, 0);
-		client->node_count++;
+		__xa_erase(&client->reduced, fresh->id);
+		add(client, fresh);
 		is_restored = true;
 	}
-	xa_unlock(&client->nodes);
+	xa_unlock(&client->reduced);
 	return is_restored;
 }
 
@@ -191,26 +228,21 @@ static int adopt(struct server_client *client, u64 id)
 struct node *node_get(struct server_client *client, u64 id)
 {
 	struct node *node;
-	void *entry;
+	bool is_reduced;
 
-	if (id != (unsigned long)id)
-		return NULL;
 	for (;;) {
-		rcu_read_lock();
-		entry = xa_load(&client->nodes, id);
-		node = xa_is_value(entry) ? NULL : entry;
-		if (node && refcount_inc_not_zero(&node->count)) {
-			rcu_read_unlock();
+		xa_lock(&client->reduced);
+		node = find(client, id);
+		if (likely(node))
+			refcount_inc(&node->count);
+		is_reduced = !node && find_reduced(client, id);
+		xa_unlock(&client->reduced);
+		if (likely(node)) {
 			node->is_recent = true;
 			return node;
 		}
-		rcu_read_unlock();
-		if (!entry && (!client->is_resumed || adopt(client, id)))
-			return NULL;
-		/* A node on its way out (the entry changes at once), or... */
-		if (!xa_is_value(entry))
-			cpu_relax();	/* or one that was just adopted */
-		else if (restore(client, id))
+		if (is_reduced ? restore(client, id) :
+				 !client->is_resumed || adopt(client, id))
 			return NULL;
 	}
 }
@@ -222,31 +254,32 @@ struct node *node_get(struct server_client *client, u64 id)
 int node_keep(struct server_client *client, struct dentry *dentry)
 {
 	u64 id = id_of(d_inode(dentry));
-	struct node *fresh;
-	void *entry;
+	struct node *node;
+	bool is_reduced;
 	int error;
 
 	for (;;) {
-		xa_lock(&client->nodes);
-		entry = xa_load(&client->nodes, id);
-		if (entry && !xa_is_value(entry))
-			((struct node *)entry)->is_kept = true;
-		xa_unlock(&client->nodes);
-		if (!entry && client->is_resumed) {
+		xa_lock(&client->reduced);
+		node = find(client, id);
+		if (node)
+			node->is_kept = true;
+		is_reduced = !node && find_reduced(client, id);
+		xa_unlock(&client->reduced);
+		if (!node && !is_reduced && client->is_resumed) {
 			error = node_look_up(client, dentry, &id);
 			if (error)
 				return error;
 			continue;
 		}
-		if (!xa_is_value(entry))
+		if (!is_reduced)
 			return 0;
-		fresh = create_node(dentry);
-		if (!fresh)
+		node = create_node(dentry);
+		if (!node)
 			return -ENOMEM;
-		fresh->is_kept = true;
-		if (try_restore(client, fresh))
+		node->is_kept = true;
+		if (try_restore(client, node))
 			return 0;
-		free_node(fresh);
+		free_node(node);
 	}
 }
 
@@ -256,31 +289,29 @@ int node_keep(struct server_client *client, struct dentry *dentry)
 static int count_lookup(struct server_client *client, u64 id,
 			struct node **fresh)
 {
-	void *entry = xa_load(&client->nodes, id);
-	struct node *node = entry;
-	int error;
+	struct node *node = find(client, id);
+	void *entry;
 
-	if (xa_is_value(entry)) {
-		__xa_store(&client->nodes, id,
-			   xa_mk_value(min(xa_to_value(entry) + 1,
-					   (unsigned long)LONG_MAX)), 0);
-		return 0;
-	}
 	if (node) {
 		if (node->lookups < U64_MAX)
 			node->lookups++;
+		return 0;
+	}
+	entry = find_reduced(client, id);
+	if (entry) {
+		/* Replaces an entry: needs no memory. */
+		__xa_store(&client->reduced, id,
+			   xa_mk_value(min(xa_to_value(entry) + 1,
+					   (unsigned long)LONG_MAX)), 0);
 		return 0;
 	}
 	if (!*fresh)
 		return -ENOENT;
 	if (client->node_count / NODES_HARD_FACTOR >= nodes_max)
 		return -ENFILE;
-	error = xa_err(__xa_store(&client->nodes, id, *fresh, GFP_NOWAIT));
-	if (!error) {
-		client->node_count++;
-		*fresh = NULL;
-	}
-	return error;
+	add(client, *fresh);
+	*fresh = NULL;
+	return 0;
 }
 
 /* Counts one more lookup of @dentry's inode by the client; gives its id. */
@@ -290,22 +321,18 @@ int node_look_up(struct server_client *client, struct dentry *dentry, u64 *id)
 	int error;
 
 	*id = id_of(d_inode(dentry));
-	xa_lock(&client->nodes);
+	xa_lock(&client->reduced);
 	error = count_lookup(client, *id, &fresh);
-	xa_unlock(&client->nodes);
+	xa_unlock(&client->reduced);
 	if (error != -ENOENT)
 		return error;
 	/* Not there: allocate without the lock, then look again. */
 	fresh = create_node(dentry);
-	if (!fresh || xa_reserve(&client->nodes, *id, GFP_KERNEL)) {
-		error = -ENOMEM;
-	} else {
-		xa_lock(&client->nodes);
-		error = count_lookup(client, *id, &fresh);
-		xa_unlock(&client->nodes);
-		if (error)
-			xa_release(&client->nodes, *id);
-	}
+	if (!fresh)
+		return -ENOMEM;
+	xa_lock(&client->reduced);
+	error = count_lookup(client, *id, &fresh);
+	xa_unlock(&client->reduced);
 	if (fresh)
 		free_node(fresh);
 	if (client->node_count > nodes_max)
@@ -315,32 +342,30 @@ int node_look_up(struct server_client *client, struct dentry *dentry, u64 *id)
 
 void node_forget(struct server_client *client, u64 id, u64 count)
 {
-	struct node *node = NULL;
+	struct node *node;
 	u64 lookups;
 	void *entry;
 
-	if (id == FUSE_ROOT_ID || id != (unsigned long)id)
+	if (id == FUSE_ROOT_ID)
 		return;
-	xa_lock(&client->nodes);
-	entry = xa_load(&client->nodes, id);
-	if (xa_is_value(entry)) {
+	xa_lock(&client->reduced);
+	node = find(client, id);
+	entry = node ? NULL : find_reduced(client, id);
+	if (node) {
+		node->lookups -= min(count, node->lookups);
+		if (node->lookups)
+			node = NULL;
+		else
+			remove(client, node);
+	} else if (entry) {
 		lookups = xa_to_value(entry);
 		lookups -= min(count, lookups);
 		if (lookups)
-			__xa_store(&client->nodes, id, xa_mk_value(lookups), 0);
+			__xa_store(&client->reduced, id, xa_mk_value(lookups), 0);
 		else
-			__xa_erase(&client->nodes, id);
-	} else if (entry) {
-		node = entry;
-		node->lookups -= min(count, node->lookups);
-		if (node->lookups) {
-			node = NULL;
-		} else {
-			__xa_erase(&client->nodes, id);
-			client->node_count--;
-		}
+			__xa_erase(&client->reduced, id);
 	}
-	xa_unlock(&client->nodes);
+	xa_unlock(&client->reduced);
 	if (node)
 		node_put(node);
 }
@@ -369,6 +394,29 @@ struct file *node_file(struct node *node)
 	return file;
 }
 
+/* ---- the table ---- */
+
+/* For as long as there is a connection: forgets come at any time. */
+int node_table_attach(struct server_client *client)
+{
+	unsigned long count;
+
+	if (!nodes_max)
+		/* About 1.2 KiB each: at most a twelfth of memory. */
+		nodes_max = clamp(totalram_pages() / 4, 256UL, 250000UL);
+	count = roundup_pow_of_two(clamp((unsigned long)nodes_max, BUCKETS_MIN,
+					 BUCKETS_MAX));
+	xa_init(&client->reduced);
+	client->full_mask = count - 1;
+	client->full = kvcalloc(count, sizeof(*client->full), GFP_KERNEL);
+	return client->full ? 0 : -ENOMEM;
+}
+
+void node_table_detach(struct server_client *client)
+{
+	kvfree(client->full);
+}
+
 int node_table_create(struct server_client *client)
 {
 	struct vfsmount *mount = disk_mount();
@@ -376,31 +424,30 @@ int node_table_create(struct server_client *client)
 
 	if (IS_ERR(mount))
 		return PTR_ERR(mount);
-	if (!nodes_max)
-		/* About 1.2 KiB each: at most a twelfth of memory. */
-		nodes_max = clamp(totalram_pages() / 4, 256UL, 250000UL);
 	root = create_node(mount->mnt_root);
 	if (!root)
 		return -ENOMEM;
-	if (xa_err(xa_store(&client->nodes, FUSE_ROOT_ID, root, GFP_KERNEL))) {
-		free_node(root);
-		return -ENOMEM;
-	}
-	client->node_count = 1;
+	xa_lock(&client->reduced);
+	add(client, root);
+	xa_unlock(&client->reduced);
 	return 0;
 }
 
 void node_table_destroy(struct server_client *client)
 {
-	unsigned long id;
-	void *entry;
+	struct hlist_node *next;
+	struct hlist_head gone;
+	struct node *node;
+	unsigned long i;
 
-	xa_for_each(&client->nodes, id, entry) {
-		xa_erase(&client->nodes, id);
-		if (!xa_is_value(entry))
-			node_put(entry);
+	for (i = 0; i <= client->full_mask; i++) {
+		xa_lock(&client->reduced);
+		hlist_move_list(&client->full[i], &gone);
+		hlist_for_each_entry(node, &gone, hash)
+			client->node_count--;
+		xa_unlock(&client->reduced);
+		hlist_for_each_entry_safe(node, next, &gone, hash)
+			node_put(node);
 	}
-	xa_lock(&client->nodes);
-	client->node_count = 0;
-	xa_unlock(&client->nodes);
+	xa_destroy(&client->reduced);
 }

@@ -34,7 +34,8 @@ struct server_client;
  */
 struct node {
 	u64 id;
-	u64 lookups;		/* under the table's xa_lock */
+	struct hlist_node hash;
+	u64 lookups;		/* under the table's lock */
 	refcount_t count;	/* the table's reference and users' */
 	struct dentry *dentry;
 	struct file *file;	/* opened at first need; set once */
@@ -42,7 +43,6 @@ struct node {
 	bool is_recent;		/* used since the clock's hand passed */
 	bool is_kept;		/* a name went: not to be reduced */
 	bool has_locks;		/* likewise */
-	struct rcu_head rcu;
 };
 
 struct server_client {
@@ -54,9 +54,12 @@ struct server_client {
 	struct page *pool;			/* NULL: none */
 	unsigned long pool_page_count;
 	struct dev_pagemap *pool_map;		/* NULL: RAM of this kernel */
-	struct xarray nodes;
-	unsigned int node_count;		/* full ones; under xa_lock */
-	unsigned long reduce_hand;		/* likewise */
+	/* node.c: all under the lock of ->reduced. */
+	struct hlist_head *full;
+	unsigned long full_mask;
+	struct xarray reduced;
+	unsigned int node_count;		/* full ones */
+	unsigned long reduce_hand;
 	struct mutex mutex;
 	bool is_initialized;			/* INIT seen, DESTROY not */
 	bool is_resumed;	/* it knows nodes from an earlier server */
@@ -135,6 +138,8 @@ void disk_end(void);
 int disk_reconcile(struct super_block *sb);
 
 /* node.c */
+int node_table_attach(struct server_client *client);
+void node_table_detach(struct server_client *client);
 int node_table_create(struct server_client *client);
 void node_table_destroy(struct server_client *client);
 struct node *node_get(struct server_client *client, u64 id);
@@ -200,6 +205,7 @@ void locks_end(struct node *node);
 struct dentry *name_begin(struct request *request, const char *name,
 			  unsigned int lock_class);
 void name_end(struct request *request, struct dentry *dentry);
+struct dentry *name_look_up(struct dentry *parent, const char *name);
 
 /* attributes.c */
 int put_attributes(struct request *request);

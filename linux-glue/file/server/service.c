@@ -242,12 +242,17 @@ static int attach(struct sawmill_connection *connection)
 	client->slots = connection->control + SAWMILL_FILE_SLOTS_OFFSET;
 	client->ring_head = READ_ONCE(client->header->head);
 	mutex_init(&client->mutex);
-	xa_init(&client->nodes);
 	spin_lock_init(&client->ring_lock);
+	error = node_table_attach(client);
+	if (error) {
+		kfree(client);
+		return error;
+	}
 	error = pool_attach(client);
 	if (error) {
 		pr_err("sawmill: file: pool of client %llu: %d\n",
 		       connection->badge, error);
+		node_table_detach(client);
 		kfree(client);
 		return error;
 	}
@@ -265,6 +270,7 @@ static void detach(struct sawmill_connection *connection)
 	end_client(client);
 	mutex_unlock(&client->mutex);
 	pool_detach(client);
+	node_table_detach(client);
 	connection->user = NULL;
 	kfree(client);
 }
