@@ -62,15 +62,16 @@ const void *take_arg(struct request *request, unsigned int size)
 const char *take_name(struct request *request)
 {
 	const char *name = request->args;
-	size_t length = strnlen(name, request->args_size);
+	unsigned int length;
 
-	if (length == request->args_size || !length)
+	for (length = 0; length < request->args_size && name[length]; length++)
+		if (name[length] == '/')
+			return ERR_PTR(-EINVAL);
+	if (length == request->args_size || !length || !strcmp(name, ".") ||
+	    !strcmp(name, ".."))
 		return ERR_PTR(-EINVAL);
 	if (length > NAME_MAX)
 		return ERR_PTR(-ENAMETOOLONG);
-	if (memchr(name, '/', length) || !strcmp(name, ".") ||
-	    !strcmp(name, ".."))
-		return ERR_PTR(-EINVAL);
 	return take_arg(request, length + 1);
 }
 

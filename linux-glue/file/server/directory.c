@@ -16,7 +16,7 @@
 /* ---- who creates ---- */
 
 struct identity {
-	const struct cred *old;
+	const struct cred *old;	/* NULL: the server's own user */
 	umode_t umask;
 };
 
@@ -27,26 +27,29 @@ struct identity {
 static int assume_identity(const struct request *request, u32 umask,
 			   struct identity *identity)
 {
+	kuid_t uid = make_kuid(&init_user_ns, request->header.uid);
+	kgid_t gid = make_kgid(&init_user_ns, request->header.gid);
 	struct cred *cred;
 	int error;
 
+	if (!uid_valid(uid) || !gid_valid(gid))
+		return -EINVAL;
 	/* Kernel threads share one umask by default. */
 	if (current->fs == &init_fs) {
 		error = unshare_fs_struct();
 		if (error)
 			return error;
 	}
-	cred = prepare_creds();
-	if (!cred)
-		return -ENOMEM;
-	cred->fsuid = make_kuid(&init_user_ns, request->header.uid);
-	cred->fsgid = make_kgid(&init_user_ns, request->header.gid);
-	if (!uid_valid(cred->fsuid) || !gid_valid(cred->fsgid)) {
-		abort_creds(cred);
-		return -EINVAL;
+	identity->old = NULL;
+	if (!uid_eq(uid, current_fsuid()) || !gid_eq(gid, current_fsgid())) {
+		cred = prepare_creds();
+		if (!cred)
+			return -ENOMEM;
+		cred->fsuid = uid;
+		cred->fsgid = gid;
+		identity->old = override_creds(cred);
+		put_cred(cred);
 	}
-	identity->old = override_creds(cred);
-	put_cred(cred);
 	identity->umask = xchg(&current->fs->umask, umask & S_IRWXUGO);
 	return 0;
 }
@@ -54,7 +57,8 @@ static int assume_identity(const struct request *request, u32 umask,
 static void drop_identity(const struct identity *identity)
 {
 	current->fs->umask = identity->umask;
-	revert_creds(identity->old);
+	if (identity->old)
+		revert_creds(identity->old);
 }
 
 /* ---- lookup ---- */
@@ -87,6 +91,31 @@ int operate_lookup(struct request *request)
 
 /* ---- creation ---- */
 
+/*
+ * As lookup_one_len() in a directory that is locked exclusively, for a name
+ * that take_name() has checked: permissions are the client's business, and
+ * nobody else looks up the same name meanwhile.
+ */
+struct dentry *name_look_up(struct dentry *parent, const char *name)
+{
+	struct inode *directory = d_inode(parent);
+	struct qstr this = QSTR_INIT(name, strlen(name));
+	struct dentry *dentry, *other;
+
+	this.hash = full_name_hash(parent, name, this.len);
+	dentry = d_lookup(parent, &this);
+	if (dentry)
+		return dentry;
+	dentry = d_alloc(parent, &this);
+	if (!dentry)
+		return ERR_PTR(-ENOMEM);
+	other = directory->i_op->lookup(directory, dentry, 0);
+	if (!other)
+		return dentry;
+	dput(dentry);
+	return other;
+}
+
 /* Begins: locks the directory, returns the (negative or positive) dentry. */
 struct dentry *name_begin(struct request *request, const char *name,
 			  unsigned int lock_class)
@@ -100,7 +129,7 @@ struct dentry *name_begin(struct request *request, const char *name,
 	inode_lock_nested(d_inode(parent), lock_class);
 	/* A directory that the client removed and still refers to. */
 	dentry = IS_DEADDIR(d_inode(parent)) ? ERR_PTR(-ENOENT) :
-		 lookup_one_len(name, parent, strlen(name));
+		 name_look_up(parent, name);
 	if (IS_ERR(dentry)) {
 		inode_unlock(d_inode(parent));
 		mnt_drop_write(disk_mount());

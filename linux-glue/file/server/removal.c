@@ -81,10 +81,10 @@ static int rename_locked(struct server_client *client,
 
 	if (IS_DEADDIR(data.old_dir) || IS_DEADDIR(data.new_dir))
 		return -ENOENT;
-	old = lookup_one_len(old_name, old_parent, strlen(old_name));
+	old = name_look_up(old_parent, old_name);
 	if (IS_ERR(old))
 		return PTR_ERR(old);
-	new = lookup_one_len(new_name, new_parent, strlen(new_name));
+	new = name_look_up(new_parent, new_name);
 	if (IS_ERR(new)) {
 		dput(old);
 		return PTR_ERR(new);
