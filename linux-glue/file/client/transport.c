@@ -65,25 +65,31 @@ static unsigned int count_pages(const struct fuse_args_pages *ap,
 	return i;
 }
 
-/* Decides what of @args goes by reference. Returns 0 or -errno. */
-static int describe_span(struct sawmill_file_client *client,
-			 struct fuse_args *args, struct span *span,
-			 unsigned int *in_size, unsigned int *out_size)
+static void add_sizes(const struct fuse_args *args, unsigned int *in_size,
+		      unsigned int *out_size)
 {
-	struct fuse_args_pages *ap = container_of(args, typeof(*ap), args);
 	unsigned int i;
 
-	span->flags = 0;
-	span->size = 0;
-	span->page_count = 0;
-	span->pages = NULL;
-	span->is_pool = false;
 	*in_size = sizeof(struct fuse_in_header);
 	for (i = 0; i < args->in_numargs; i++)
 		*in_size += args->in_args[i].size;
 	*out_size = 0;
 	for (i = 0; i < args->out_numargs; i++)
 		*out_size += args->out_args[i].size;
+}
+
+/* Decides what of @args goes by reference. Returns 0 or -errno. */
+static int describe_span(struct sawmill_file_client *client,
+			 struct fuse_args *args, struct span *span,
+			 unsigned int *in_size, unsigned int *out_size)
+{
+	struct fuse_args_pages *ap = container_of(args, typeof(*ap), args);
+
+	span->flags = 0;
+	span->size = 0;
+	span->page_count = 0;
+	span->pages = NULL;
+	span->is_pool = false;
 	if (args->in_pages || *in_size > SAWMILL_FILE_INLINE) {
 		span->flags = SAWMILL_FILE_DATA_IN;
 		span->size = args->in_args[args->in_numargs - 1].size;
@@ -237,6 +243,17 @@ static bool may_repeat(const struct sawmill_file_message *message)
 	}
 }
 
+/* What the server may say: an error, or success within these sizes. */
+static int check_answer(const struct sawmill_file_completion *answer,
+			unsigned int out_size, unsigned int data_size)
+{
+	if (unlikely(answer->error))
+		return answer->error > 0 || answer->error <= -ERESTARTSYS ?
+		       -EIO : answer->error;
+	return answer->out_size > out_size || answer->data_size > data_size ?
+	       -EIO : 0;
+}
+
 /* Runs one round; the answer is in round->answer, its data in its place. */
 static int run_round(struct sawmill_file_client *client,
 		     const struct sawmill_file_message *message,
@@ -278,12 +295,7 @@ static int run_round(struct sawmill_file_client *client,
 	round->is_lost = !sawmill_file_call(client, round->slot, in,
 					    &round->answer);
 
-	error = round->answer.error;
-	if (error > 0 || error <= -ERESTARTSYS)
-		error = -EIO;
-	if (!error && (round->answer.out_size > out_size ||
-		       round->answer.data_size > round->size))
-		error = -EIO;
+	error = check_answer(&round->answer, out_size, round->size);
 	if (!error && is_bounced && span->flags == SAWMILL_FILE_DATA_OUT)
 		copy_bounce(client, span, round, round->answer.data_size);
 	if (is_bounced)
@@ -298,11 +310,9 @@ out:
 
 /* Copies inline results out of shared memory, sets the last size. */
 static int copy_out(struct sawmill_file_client *client, struct fuse_args *args,
-		    const struct span *span, const struct round *round)
+		    unsigned int slot, unsigned int rest, bool has_data)
 {
-	const u8 *from = client->shared_slots[round->slot].out;
-	bool has_data = span->flags == SAWMILL_FILE_DATA_OUT;
-	unsigned int rest = round->answer.out_size;
+	const u8 *from = client->shared_slots[slot].out;
 	unsigned int count = args->out_numargs - has_data;
 	unsigned int i;
 
@@ -345,6 +355,52 @@ static void finish_data_out(struct fuse_args *args, const struct span *span,
 	last->size = size;
 }
 
+/* One try of a request that fits into its slot. */
+static int try_inline(struct sawmill_file_client *client,
+		      const struct sawmill_file_message *message,
+		      unsigned int in_size, unsigned int out_size,
+		      bool *is_lost)
+{
+	u64 in[SAWMILL_CALL_WORDS] = {};
+	struct sawmill_file_completion answer;
+	unsigned int slot;
+	int error;
+
+	sawmill_file_send_forgets(client, message->queue);
+	error = sawmill_file_get_slot(client, &slot);
+	if (error)
+		return error;
+	copy_in(client->shared_slots[slot].in, message, in_size);
+	in[0] = slot | (u64)message->header.opcode << 48;
+	in[1] = in_size | (u64)out_size << 32;
+	sawmill_file_take_forget(client, message->queue, in);
+	*is_lost = !sawmill_file_call(client, slot, in, &answer);
+	error = check_answer(&answer, out_size, 0);
+	if (!error)
+		error = copy_out(client, message->args, slot, answer.out_size,
+				 false);
+	sawmill_file_put_slot(client, slot);
+	return error;
+}
+
+static int carry_inline(struct sawmill_file_client *client,
+			struct sawmill_file_message *message,
+			unsigned int in_size, unsigned int out_size)
+{
+	unsigned int repeats = 0;
+	bool is_lost;
+	int error;
+
+	message->header.len = in_size;
+	do {
+		is_lost = false;
+		error = try_inline(client, message, in_size, out_size,
+				   &is_lost);
+	} while (unlikely(error && is_lost) && may_repeat(message) &&
+		 repeats++ < REPEATS_MAX);
+	return error;
+}
+
 int sawmill_file_carry(struct sawmill_file_client *client,
 		       struct sawmill_file_message *message)
 {
@@ -355,6 +411,10 @@ int sawmill_file_carry(struct sawmill_file_client *client,
 	unsigned int repeats = 0, got;
 	int error;
 
+	add_sizes(args, &in_size, &out_size);
+	if (!args->in_pages && !args->out_pages &&
+	    in_size <= SAWMILL_FILE_INLINE && out_size <= SAWMILL_FILE_INLINE)
+		return carry_inline(client, message, in_size, out_size);
 	error = describe_span(client, args, &span, &in_size, &out_size);
 	if (error)
 		return error;
@@ -385,7 +445,8 @@ int sawmill_file_carry(struct sawmill_file_client *client,
 			got = 0;
 			break;
 		}
-		error = copy_out(client, args, &span, &round);
+		error = copy_out(client, args, round.slot, round.answer.out_size,
+				 span.flags == SAWMILL_FILE_DATA_OUT);
 		sawmill_file_put_slot(client, round.slot);
 		if (error)
 			return error;
