@@ -207,6 +207,20 @@ void sawmill_file_init_super(struct super_block *sb);
 void sawmill_file_share_tables(void);
 void sawmill_file_init_xattrs(struct super_block *sb);
 
+/* cached.c */
+void sawmill_file_check_cached(struct inode_operations *operations);
+bool sawmill_file_try_getattr(struct inode *inode, struct kstat *stat, u32 mask,
+			      unsigned int flags);
+bool sawmill_file_is_valid_name(const struct dentry *dentry,
+				unsigned int flags);
+
+/* open.c */
+int sawmill_file_open(struct inode *inode, struct file *file);
+int sawmill_file_release(struct inode *inode, struct file *file);
+int sawmill_file_create_open(struct inode *directory, struct dentry *dentry,
+			     struct file *file, unsigned int flags,
+			     umode_t mode);
+
 /* attributes.c */
 /* 0, or the inode is bad now: the server's @attr cannot be this inode's. */
 int sawmill_file_trust(struct inode *inode, struct fuse_attr *attr);

@@ -118,18 +118,18 @@ static struct dentry *look_up(struct inode *directory, struct dentry *dentry,
 /* What is cached holds for these, too; with other clients, see shared.c. */
 static int revalidate(struct dentry *dentry, unsigned int flags)
 {
+	if (likely(sawmill_file_is_valid_name(dentry, flags)))
+		return 1;
 	return fuse_entry->d_revalidate(dentry, flags & ~(LOOKUP_EXCL |
 							  LOOKUP_RENAME_TARGET));
 }
 
 /* The name has just gone, and if it comes back by another client we see it. */
-static void keep_negative(struct inode *directory, struct dentry *dentry,
-			  u32 counter)
+static void keep_negative(struct dentry *dentry)
 {
 	struct fuse_entry_out entry = { .entry_valid = NEGATIVE_VALID_SECONDS };
 
 	fuse_change_entry_timeout(dentry, &entry);
-	sawmill_file_settle_name(directory, dentry, counter);
 }
 
 /* ---- creation ---- */
@@ -141,13 +141,20 @@ static int atomic_open(struct inode *directory, struct dentry *dentry,
 	bool is_unknown = d_in_lookup(dentry) &&
 			  (flags & exclusive) == exclusive &&
 			  dentry->d_name.len <= NAME_MAX;
+	bool is_new = is_unknown || (!d_in_lookup(dentry) &&
+				     (flags & O_CREAT) &&
+				     d_really_is_negative(dentry));
 	struct before before = begin_change(directory);
 	int error;
 
-	/* FUSE looks up what is still in lookup: say that it is not there. */
+	if (fuse_is_bad(directory))
+		return -EIO;
+	/* No lookup: say that it is not there. */
 	if (is_unknown)
 		d_add(dentry, NULL);
-	error = fuse->atomic_open(directory, dentry, file, flags, mode);
+	error = is_new ?
+		sawmill_file_create_open(directory, dentry, file, flags, mode) :
+		fuse->atomic_open(directory, dentry, file, flags, mode);
 	if (error) {
 		if (is_unknown)
 			d_drop(dentry);
@@ -226,7 +233,7 @@ static int remove_name(struct inode *directory, struct dentry *dentry)
 
 	end_quiet(inode, is_quiet, error);
 	if (!error)
-		keep_negative(directory, dentry, before.counter);
+		keep_negative(dentry);
 	return end_change(directory, dentry, &before, error);
 }
 
@@ -236,7 +243,7 @@ static int remove_directory(struct inode *directory, struct dentry *dentry)
 	int error = fuse->rmdir(directory, dentry);
 
 	if (!error)
-		keep_negative(directory, dentry, before.counter);
+		keep_negative(dentry);
 	return end_change(directory, dentry, &before, error);
 }
 
@@ -308,6 +315,7 @@ void sawmill_file_copy_directory_tables(const struct inode *inode)
 	fuse = inode->i_op;
 	operations = *fuse;
 	sawmill_file_keep_times(&operations);
+	sawmill_file_check_cached(&operations);
 	operations.lookup = look_up;
 	operations.atomic_open = atomic_open;
 	operations.create = create;

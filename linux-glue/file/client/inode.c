@@ -40,13 +40,6 @@ static bool is_sharing;		/* shared.c's functions go into the tables */
 
 /* ---- regular files ---- */
 
-/* Nothing to say to the server, nothing to write back: not at close. */
-static int release_file(struct inode *inode, struct file *file)
-{
-	fuse_release_common(file, false);
-	return 0;
-}
-
 /*
  * A server that dies takes what it had not put on the disk along; then pages
  * are dirty again (recovery.c) and the whole has to be done again.
@@ -184,6 +177,7 @@ static void copy_file_tables(const struct inode *inode)
 	fuse_inode = inode->i_op;
 	inode_operations = *fuse_inode;
 	sawmill_file_keep_times(&inode_operations);
+	sawmill_file_check_cached(&inode_operations);
 	inode_operations.setattr = set_attributes;
 	inode_operations.fiemap = sawmill_file_fiemap;
 	inode_operations.fileattr_set = sawmill_file_set_flags;
@@ -195,7 +189,8 @@ static void copy_file_tables(const struct inode *inode)
 	file_operations.write_iter = write_file;
 	file_operations.fsync = sync_file;
 	file_operations.flush = NULL;
-	file_operations.release = release_file;
+	file_operations.open = sawmill_file_open;
+	file_operations.release = sawmill_file_release;
 	file_operations.mmap = map;
 	file_operations.lock = sawmill_file_lock;
 	file_operations.flock = sawmill_file_flock;
@@ -217,6 +212,7 @@ static void copy_special_tables(const struct inode *inode)
 {
 	special_operations = *inode->i_op;
 	sawmill_file_keep_times(&special_operations);
+	sawmill_file_check_cached(&special_operations);
 	special_operations.listxattr = sawmill_file_list_xattrs;
 	if (is_sharing)
 		sawmill_file_share_inodes(&special_operations);

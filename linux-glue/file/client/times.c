@@ -49,9 +49,12 @@ static int get_attributes(struct user_namespace *ns, const struct path *path,
 			  struct kstat *stat, u32 mask, unsigned int flags)
 {
 	struct inode *inode = d_inode(path->dentry);
-	int error = fuse_getattr(ns, path, stat, mask, flags);
-	s32 kept = kept_atime(inode);
+	int error = 0;
+	s32 kept;
 
+	if (!sawmill_file_try_getattr(inode, stat, mask, flags))
+		error = fuse_getattr(ns, path, stat, mask, flags);
+	kept = kept_atime(inode);
 	if (unlikely(kept) && !error) {
 		inode->i_atime = (struct timespec64){ .tv_sec = kept };
 		stat->atime = inode->i_atime;
