@@ -104,8 +104,11 @@ impl Platform for Machine {
 
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
         let mut result = raw_cpuid::native_cpuid::cpuid_count(leaf, subleaf);
-        if (leaf, subleaf) == (0xd, 1) && !vmx::shared().is_some_and(|shared| shared.is_compaction_sound) {
-            result.eax &= !vmx::extended_state::XSAVEC;
+        let [adx, xsavec] = vmx::shared().map_or([u32::MAX; 2], |shared| shared.unsound);
+        match (leaf, subleaf) {
+            (7, 0) => result.ebx &= !adx,
+            (0xd, 1) => result.eax &= !xsavec,
+            _ => {}
         }
         [result.eax, result.ebx, result.ecx, result.edx]
     }

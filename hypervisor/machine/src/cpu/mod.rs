@@ -7,6 +7,7 @@ pub mod exceptions;
 pub mod msr;
 pub mod port;
 pub mod requirements;
+pub mod trials;
 
 /// Most CPUs that are started: as many as the kernel keeps state for.
 pub const CPUS_MAX: usize = 8;

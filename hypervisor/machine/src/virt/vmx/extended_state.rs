@@ -18,7 +18,7 @@ const AREA_SIZE_MAX: u32 = 4096 - AREA_OFFSET as u32;
 /// Offset and reset value of MXCSR in the area.
 const MXCSR: (u64, u32) = (24, 0x1f80);
 /// XSAVEC in CPUID leaf 0dh, subleaf 1, EAX.
-pub const XSAVEC: u32 = 2;
+const XSAVEC: u32 = 2;
 /// XCR0 after reset: x87 only.
 pub const XCR0_RESET: u64 = 1;
 
@@ -30,15 +30,15 @@ pub fn supported_mask() -> u64 {
     if leaf.ebx <= AREA_SIZE_MAX { mask } else { XCR0_RESET | 2 }
 }
 
-/// Whether XSAVEC puts the upper halves of the YMM registers where XRSTOR looks for them: that of Bochs 2.7 does not.
+/// XSAVEC, if it does not put the upper halves of the YMM registers where XRSTOR looks for them, as in Bochs 2.7.
 ///
 /// On the boot CPU, when [`enable`] has run and there is no vCPU yet.
-pub fn is_compaction_sound() -> bool {
+pub fn unsound_xsavec() -> u32 {
     #[repr(align(64))]
     struct Area([u64; 104]);
     const UPPER_HALVES: usize = 576 / 8;
     if supported_mask() != POLICY || raw_cpuid::native_cpuid::cpuid_count(0xd, 1).eax & XSAVEC == 0 {
-        return false;
+        return XSAVEC;
     }
     let mut area = Area([0; 104]);
     // SAFETY: (1) XCR0 enables x87, SSE and AVX, and XSAVEC exists; (2) the area is aligned and holds all three;
@@ -47,7 +47,7 @@ pub fn is_compaction_sound() -> bool {
         asm!("vzeroall", "vcmpps ymm0, ymm0, ymm0, 15", "xsavec64 [{}]", "vzeroall", in(reg) &raw mut area.0,
             in("eax") POLICY as u32, in("edx") 0, options(nostack, preserves_flags));
     }
-    area.0[UPPER_HALVES] == u64::MAX
+    if area.0[UPPER_HALVES] == u64::MAX { 0 } else { XSAVEC }
 }
 
 /// Enables all components of the policy on this CPU; CR4.OSXSAVE is on.

@@ -27,7 +27,7 @@ use x86::msr::{
 use x86::vmx::vmcs::ro;
 
 use crate::cpu::area::{self, Cpu};
-use crate::cpu::{msr, requirements};
+use crate::cpu::{msr, requirements, trials};
 use crate::time;
 
 core::arch::global_asm!(
@@ -75,8 +75,8 @@ pub struct Shared {
     pub invept_kind: u64,
     /// Components of extended state that guests may use: the mask of XCR0.
     pub extended_state_mask: u64,
-    /// Guests may see XSAVEC.
-    pub is_compaction_sound: bool,
+    /// Bits of CPUID for what does not work, which guests do not see: ADX, XSAVEC.
+    pub unsound: [u32; 2],
     /// RDTSCP and TSC_AUX exist.
     pub has_tsc_aux: bool,
 }
@@ -133,7 +133,7 @@ pub fn initialize() -> Result<(), &'static str> {
         cr4_must: msr::read(IA32_VMX_CR4_FIXED0) | control_registers::MCE,
         invept_kind: if msr::read(IA32_VMX_EPT_VPID_CAP) & INVEPT_SINGLE != 0 { 1 } else { 2 },
         extended_state_mask: extended_state::supported_mask(),
-        is_compaction_sound: extended_state::is_compaction_sound(),
+        unsound: [trials::unsound_adx(), extended_state::unsound_xsavec()],
         has_tsc_aux: raw_cpuid::CpuId::new()
             .get_extended_processor_and_feature_identifiers()
             .is_some_and(|information| information.has_rdtscp()),

@@ -25,6 +25,7 @@ pub const LONG: &[Case] = &[
     Case { name: "net-long-redis", limit_s: 3000, run: redis },
     Case { name: "net-long-nginx", limit_s: 2400, run: nginx },
     Case { name: "net-long-ssh", limit_s: 2400, run: ssh },
+    Case { name: "net-long-tools", limit_s: 1200, run: tools },
     Case { name: "net-long-python", limit_s: 5400, run: python },
     Case { name: "net-long-ssl", limit_s: 5400, run: python_ssl },
     Case { name: "net-long-asyncio", limit_s: 9000, run: python_asyncio },
@@ -57,6 +58,7 @@ const REDIS: &str = include_str!("redis.sh");
 const NGINX: &str = include_str!("nginx.sh");
 const SSH: &str = include_str!("ssh.sh");
 const STRESS: &str = include_str!("stress.sh");
+const TOOLS: &str = include_str!("tools.sh");
 
 /// Bytes that curl and wget carry each way.
 const TRANSFER_BYTES: usize = 100_000_000;
@@ -78,8 +80,8 @@ const ASYNCIO: [&str; 8] = [
     "test_streams",
     "test_unix_events",
 ];
-/// Bochs 2.7 computes ADCX and ADOX wrongly where both follow each other, which OpenSSL's large numbers do.
-const WITHOUT_ADX: &str = "OPENSSL_ia32cap=~0x0:~0x80000";
+/// Stock Linux in Bochs 2.7, whose ADOX is wrong, wants OpenSSL to do without; the hypervisor does not show it there.
+const WITHOUT_ADX: &str = "[ -e /proc/sawmill ] || export OPENSSL_ia32cap=~0x0:~0x80000";
 
 /// Makes the image before the time of any test runs.
 pub fn prepare(names: &[&str]) -> Result<()> {
@@ -168,6 +170,12 @@ fn ssh(bench: &Bench) -> Result<()> {
     guest.judge(bench, "OpenSSH", &|boot| host.ask_guest(boot))
 }
 
+/// ss, and TLS by curl and python3.
+fn tools(bench: &Bench) -> Result<()> {
+    let guest = Guest { script: TOOLS, arguments: &[], files: &[], options: &[], ok_min: 9 };
+    guest.judge(bench, "ss, TLS", &|_| String::new())
+}
+
 /// Python's own tests of sockets.
 fn python(bench: &Bench) -> Result<()> {
     python_modules(bench, "test_select test_socket", 600)
@@ -185,7 +193,7 @@ fn python_asyncio(bench: &Bench) -> Result<()> {
 }
 
 fn python_modules(bench: &Bench, modules: &str, ok_min: usize) -> Result<()> {
-    let script = format!("export {WITHOUT_ADX} MODULES='{modules}'; exec python3 /srv/tests.py \"$@\" 2>&1");
+    let script = format!("{WITHOUT_ADX}; export MODULES='{modules}'; exec python3 /srv/tests.py \"$@\" 2>&1");
     let files = [("/srv/tests.py", Content::Text(PYTHON))];
     let guest = Guest { script: &script, arguments: &[], files: &files, options: &[], ok_min };
     guest.judge(bench, "python3", &|_| String::new())
