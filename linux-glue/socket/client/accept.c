@@ -8,6 +8,11 @@
 #include <net/tcp_states.h>
 #include "client.h"
 
+/* Of a listener, by the sockets that it accepts; the server's do the same. */
+#define INHERITED_FLAGS	(BIT(SOCK_KEEPOPEN) | BIT(SOCK_LINGER) | \
+			 BIT(SOCK_URGINLINE) | BIT(SOCK_BROADCAST) | \
+			 BIT(SOCK_LOCALROUTE))
+
 int sawmill_socket_listen(struct socket *socket, int backlog)
 {
 	struct sawmill_sock *sock = sawmill_sk(socket->sk);
@@ -86,8 +91,8 @@ int sawmill_socket_accept(struct socket *socket, struct socket *newsocket,
 	newsk->sk_sndbuf = sk->sk_sndbuf;
 	newsk->sk_rcvbuf = sk->sk_rcvbuf;
 	newsk->sk_reuse = sk->sk_reuse;
-	if (sock_flag(sk, SOCK_KEEPOPEN))
-		sock_set_flag(newsk, SOCK_KEEPOPEN);
+	newsk->sk_lingertime = sk->sk_lingertime;
+	newsk->sk_flags |= sk->sk_flags & INHERITED_FLAGS;
 	error = wait_and_accept(listener, sawmill_sk(newsk), flags);
 	if (error) {
 		sawmill_socket_release(newsocket);

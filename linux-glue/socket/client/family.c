@@ -94,12 +94,41 @@ u32 sawmill_sock_rights(const struct sawmill_sock *sock)
 	       0 : SAWMILL_SOCKET_WITHOUT_RAW;
 }
 
+/* What was sent, and the end, have arrived, or never will. */
+static bool has_closed(struct sawmill_sock *sock, u32 unused)
+{
+	sawmill_sock_refresh(sock);
+	return !((1 << sock->sk.sk_state) &
+		 (TCPF_FIN_WAIT1 | TCPF_CLOSING | TCPF_LAST_ACK));
+}
+
+/*
+ * Waits as SO_LINGER says. The server closes without: it has others to serve.
+ * Data that nobody read resets the connection, as 0 seconds do.
+ */
+static void linger(struct socket *socket)
+{
+	struct sawmill_sock *sock = sawmill_sk(socket->sk);
+	struct sock *sk = socket->sk;
+	long timeout = sk->sk_lingertime;
+
+	if (likely(!sock_flag(sk, SOCK_LINGER)) || !timeout ||
+	    !sawmill_is_stream(sk) || current->flags & PF_EXITING ||
+	    sawmill_sock_filled(sock))
+		return;
+	sawmill_sock_refresh(sock);
+	if ((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT))
+		sawmill_socket_shutdown(socket, SHUT_RDWR);
+	sawmill_sock_wait(sock, 0, has_closed, 0, &timeout);
+}
+
 int sawmill_socket_release(struct socket *socket)
 {
 	struct sock *sk = socket->sk;
 
 	if (!sk)
 		return 0;
+	linger(socket);
 	detach_slot(sawmill_sk(sk));
 	skb_queue_purge(&sk->sk_error_queue);
 	sock_orphan(sk);

@@ -37,7 +37,7 @@ int abuse(void);
 int lose(void);
 int neighbour(void);
 
-extern const struct check streams[], datagrams[], sharing[], limits[], rights[], sending[];
+extern const struct check streams[], datagrams[], sharing[], limits[], rights[], sending[], closing[];
 
 /* As many as this program may need. */
 void allow_descriptors(void);

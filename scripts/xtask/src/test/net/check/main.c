@@ -171,7 +171,7 @@ static int run(const struct check *check)
 
 int main(int count, char **names)
 {
-	const struct check *lists[] = { streams, datagrams, sharing, limits, rights, sending };
+	const struct check *lists[] = { streams, datagrams, sharing, limits, rights, sending, closing };
 	int passed = 0, bad = 0;
 
 	if (count == 2 && !strcmp(names[1], "abuse"))
