@@ -280,6 +280,45 @@ static void reuse_port(void)
 	CHECK(seen == 3);
 }
 
+/* Tries to connect without waiting; how many of the attempts are through after a while. */
+static int connect_many(const struct sockaddr_storage *address, int *fds, int count)
+{
+	int through = 0;
+
+	for (int i = 0; i < count; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		CHECK(connect(fds[i], (const struct sockaddr *)address, size_of(address)) == 0 || errno == EINPROGRESS);
+	}
+	usleep(300000);
+	for (int i = 0; i < count; i++)
+		through += is_ready(fds[i], POLLOUT, 0) == POLLOUT;
+	return through;
+}
+
+/* One more than the backlog is let in before accept(2); the others follow as it makes room. */
+static void backlog(void)
+{
+	struct sockaddr_storage address;
+	int listener = bound(AF_INET, SOCK_STREAM, &address), fds[6], through = 0;
+
+	CHECK(listen(listener, 0) == 0);
+	CHECK(connect_many(&address, fds, 3) == 1);
+	close(fds[1]);
+	close(fds[2]);
+	close(accept(listener, NULL, NULL));
+	CHECK(listen(listener, 2) == 0);
+	CHECK(connect_many(&address, fds, 6) == 3);
+	for (int i = 0; i < 3; i++)
+		CHECK(accept(listener, NULL, NULL) >= 0);
+	for (int i = 0; i < 200 && through < 6; i++) {
+		usleep(100000);
+		through = 0;
+		for (int fd = 0; fd < 6; fd++)
+			through += is_ready(fds[fd], POLLOUT, 0) == POLLOUT;
+	}
+	CHECK(through == 6);
+}
+
 const struct check streams[] = {
 	{ "stream-echo", echo },
 	{ "stream-echo-ipv6", echo_ipv6 },
@@ -294,5 +333,6 @@ const struct check streams[] = {
 	{ "stream-sendfile", from_file },
 	{ "stream-splice", through_pipe },
 	{ "stream-reuse-port", reuse_port },
+	{ "stream-backlog", backlog },
 	{ NULL, NULL },
 };
