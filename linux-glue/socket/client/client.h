@@ -179,8 +179,9 @@ int sawmill_datagram_sendmsg(struct socket *sock, struct msghdr *message,
 int sawmill_datagram_recvmsg(struct socket *sock, struct msghdr *message,
 			     size_t length, int flags);
 void sawmill_pass_control(struct msghdr *message, void *control, u32 length);
-int sawmill_record_next(struct sawmill_sock *sock,
+int sawmill_record_next(struct sawmill_sock *sock, u32 passed,
 			struct sawmill_socket_record *record);
+int sawmill_datagram_set_peek_offset(struct sock *sk, int offset);
 
 /* options.c */
 int sawmill_socket_setsockopt(struct socket *sock, int level, int name,

@@ -187,20 +187,21 @@ int sawmill_datagram_sendmsg(struct socket *socket, struct msghdr *message,
 }
 
 /*
- * Reads the header of the first record: its size, 0 if there is none, or
- * -EPROTO if the server has written nonsense.
+ * Reads the header of the record after @passed bytes: its size, 0 if there is
+ * none, or -EPROTO if the server has written nonsense.
  */
-int sawmill_record_next(struct sawmill_sock *sock,
+int sawmill_record_next(struct sawmill_sock *sock, u32 passed,
 			struct sawmill_socket_record *record)
 {
 	s64 filled = sawmill_sock_filled(sock);
 	u64 size;
 
+	filled -= filled < 0 ? 0 : passed;
 	if (filled <= 0)
 		return filled;
 	if (filled < sizeof(*record))
 		return -EPROTO;
-	sawmill_ring_read(&sock->receive, sock->receive.index, record,
+	sawmill_ring_read(&sock->receive, sock->receive.index + passed, record,
 			  sizeof(*record));
 	if (record->name_length > SAWMILL_SOCKET_NAME_MAX ||
 	    record->control_length > SAWMILL_SOCKET_CONTROL_MAX ||
@@ -231,12 +232,60 @@ void sawmill_pass_control(struct msghdr *message, void *control, u32 length)
 	}
 }
 
+/*
+ * SO_PEEK_OFF: MSG_PEEK passes over what lies before that offset, *@passed
+ * bytes of the ring and *@offset of @record, which is found as by
+ * sawmill_record_next().
+ */
+static int peek_record(struct sawmill_sock *sock,
+		       struct sawmill_socket_record *record, u32 *passed,
+		       u32 *offset)
+{
+	u32 rest = READ_ONCE(sock->sk.sk_peek_off);
+	int size;
+
+	for (;;) {
+		size = sawmill_record_next(sock, *passed, record);
+		/* An empty one is seen once: the ring remembers. */
+		if (size <= 0 || rest < record->length ||
+		    (!rest && !(record->flags & MSG_PEEK)))
+			break;
+		rest -= record->length;
+		*passed += size;
+	}
+	*offset = rest;
+	if (size > 0 && !record->length) {
+		record->flags |= MSG_PEEK;
+		sawmill_ring_write(&sock->receive,
+				   sock->receive.index + *passed, record,
+				   sizeof(*record));
+	}
+	return size;
+}
+
+/* The ring cannot grow while something is passed over. */
+int sawmill_datagram_set_peek_offset(struct sock *sk, int offset)
+{
+	struct sawmill_sock *sock = sawmill_sk(sk);
+
+	if (sk->sk_type != SOCK_DGRAM || sk->sk_family == PF_NETLINK)
+		return -EOPNOTSUPP;
+	mutex_lock(&sock->receive_lock);
+	if (sock->receive.size < SAWMILL_RING_DATAGRAM)
+		sawmill_area_grow(sock, true, SAWMILL_RING_DATAGRAM);
+	WRITE_ONCE(sk->sk_peek_off, offset);
+	mutex_unlock(&sock->receive_lock);
+	return 0;
+}
+
+/* The data from @offset on of the record after @passed bytes. */
 static int take_record(struct sawmill_sock *sock, struct msghdr *message,
 		       size_t length, int flags,
-		       const struct sawmill_socket_record *record)
+		       const struct sawmill_socket_record *record, u32 passed,
+		       u32 offset)
 {
-	u32 position = sock->receive.index + sizeof(*record);
-	u32 part = min_t(size_t, length, record->length);
+	u32 position = sock->receive.index + passed + sizeof(*record);
+	u32 part = min_t(size_t, length, record->length - offset);
 	struct kvec piece[2];
 	int count, index;
 	u8 *control;
@@ -247,7 +296,8 @@ static int take_record(struct sawmill_sock *sock, struct msghdr *message,
 		message->msg_namelen = record->name_length;
 	}
 	position += ALIGN(record->name_length, 8);
-	count = sawmill_ring_pieces(&sock->receive, position, part, piece);
+	count = sawmill_ring_pieces(&sock->receive, position + offset, part,
+				    piece);
 	for (index = 0; index < count; index++)
 		if (copy_to_iter(piece[index].iov_base, piece[index].iov_len,
 				 &message->msg_iter) != piece[index].iov_len)
@@ -264,7 +314,7 @@ static int take_record(struct sawmill_sock *sock, struct msghdr *message,
 		}
 	}
 	message->msg_flags |= record->flags & (MSG_TRUNC | MSG_EOR);
-	if (part < record->full_length)
+	if (part < record->full_length - offset)
 		message->msg_flags |= MSG_TRUNC;
 	return flags & MSG_TRUNC ? min_t(u32, record->full_length, INT_MAX) :
 				   part;
@@ -287,6 +337,7 @@ int sawmill_datagram_recvmsg(struct socket *socket, struct msghdr *message,
 	struct sock *sk = socket->sk;
 	long timeout = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
 	struct sawmill_socket_record record;
+	u32 passed, offset;
 	int size, result;
 
 	if (unlikely(flags & MSG_OOB))
@@ -301,27 +352,39 @@ int sawmill_datagram_recvmsg(struct socket *socket, struct msghdr *message,
 			WRITE_ONCE(sock->has_sent, false);
 			break;
 		}
-		size = sawmill_record_next(sock, &record);
+		passed = 0;
+		offset = 0;
+		if (unlikely(flags & MSG_PEEK && sk->sk_peek_off >= 0))
+			size = peek_record(sock, &record, &passed, &offset);
+		else
+			size = sawmill_record_next(sock, 0, &record);
 		if (size) {
 			result = size;
 			if (size < 0)
 				break;
 			result = take_record(sock, message, length, flags,
-					     &record);
+					     &record, passed, offset);
 			if (!(flags & MSG_PEEK))
 				sawmill_sock_consume(sock, size);
+			if (result > 0)
+				sk_peek_offset_bwd(sk, flags & MSG_PEEK ?
+						       -result : result);
 			break;
 		}
 		if (sk->sk_shutdown & RCV_SHUTDOWN)
 			break;
 		if (sawmill_sock_state(sock) & SAWMILL_SOCKET_TOO_SMALL &&
 		    !sock->slot.page->hints) {
+			/* What was passed over stays in the ring. */
+			result = -EAGAIN;
+			if (passed)
+				break;
 			make_room(sock);
 			continue;
 		}
 		mutex_unlock(&sock->receive_lock);
 		result = sawmill_sock_wait(sock, SAWMILL_SOCKET_WANT_IN,
-					   sawmill_has_input, 0, &timeout);
+					   sawmill_has_input, passed, &timeout);
 		mutex_lock(&sock->receive_lock);
 		if (result)
 			break;

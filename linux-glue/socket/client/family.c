@@ -220,6 +220,7 @@ const struct proto_ops sawmill_datagram_ops = {
 	.listen = sock_no_listen,
 	.sendmsg = sawmill_datagram_sendmsg,
 	.recvmsg = sawmill_datagram_recvmsg,
+	.set_peek_off = sawmill_datagram_set_peek_offset,
 };
 
 /* The families that this client stands in front of, if any. */

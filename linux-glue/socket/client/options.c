@@ -29,6 +29,7 @@ static bool is_local(int name)
 	case SO_LOCK_FILTER:
 	case SO_INCOMING_CPU:
 	case SO_BSDCOMPAT:
+	case SO_PEEK_OFF:
 		return true;
 	default:
 		return false;
@@ -100,7 +101,6 @@ int sawmill_socket_setsockopt(struct socket *socket, int level, int name,
 	case SO_ATTACH_BPF:
 	case SO_ATTACH_REUSEPORT_CBPF:
 	case SO_ATTACH_REUSEPORT_EBPF:
-	case SO_PEEK_OFF:
 		return -EOPNOTSUPP;
 	}
 	if (is_about_device(name))

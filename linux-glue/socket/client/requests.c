@@ -127,7 +127,7 @@ static s64 bytes_to_read(struct sawmill_sock *sock)
 		return sock->sk.sk_state == TCP_LISTEN ? -EINVAL :
 		       sawmill_sock_filled(sock);
 	mutex_lock(&sock->receive_lock);
-	size = sawmill_record_next(sock, &record);
+	size = sawmill_record_next(sock, 0, &record);
 	mutex_unlock(&sock->receive_lock);
 	return size > 0 ? record.length : size;
 }

@@ -105,6 +105,57 @@ static void control(void)
 	CHECK(((struct in_pktinfo *)CMSG_DATA(header))->ipi_addr.s_addr == htonl(INADDR_LOOPBACK));
 }
 
+static int peek_offset_of(int fd)
+{
+	socklen_t length = sizeof(int);
+	int value = 0;
+
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &value, &length) == 0);
+	return value;
+}
+
+static ssize_t peek(int fd, char *bytes, size_t length)
+{
+	return recv(fd, bytes, length, MSG_PEEK | MSG_DONTWAIT);
+}
+
+/* SO_PEEK_OFF: each look goes on where the last one ended, reading moves it back. */
+static void peek_offset(void)
+{
+	struct sockaddr_storage address;
+	int to = bound(AF_INET, SOCK_DGRAM, &address), from = socket(AF_INET, SOCK_DGRAM, 0), zero = 0, off = -1, five = 5;
+	int stream = socket(AF_INET, SOCK_STREAM, 0);
+	char bytes[16] = "";
+
+	CHECK(peek_offset_of(to) == -1);
+	CHECK_ERROR(setsockopt(stream, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero)), EOPNOTSUPP);
+	CHECK(connect(from, (struct sockaddr *)&address, size_of(&address)) == 0);
+	CHECK(send(from, "abcdef", 6, 0) == 6 && send(from, "", 0, 0) == 0 && send(from, "xyz", 3, 0) == 3);
+	/* Here they need not have arrived yet. */
+	usleep(50000);
+	CHECK(peek(to, bytes, 4) == 4 && peek(to, bytes, 4) == 4 && !memcmp(bytes, "abcd", 4));
+	CHECK(setsockopt(to, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero)) == 0 && peek_offset_of(to) == 0);
+	CHECK(peek(to, bytes, 4) == 4 && !memcmp(bytes, "abcd", 4) && peek_offset_of(to) == 4);
+	CHECK(peek(to, bytes, 4) == 2 && !memcmp(bytes, "ef", 2) && peek_offset_of(to) == 6);
+	CHECK(peek(to, bytes, 4) == 0 && peek_offset_of(to) == 6);
+	CHECK(peek(to, bytes, 4) == 3 && !memcmp(bytes, "xyz", 3) && peek_offset_of(to) == 9);
+	CHECK(peek(to, bytes, 4) == -1 && errno == EAGAIN);
+	if (fork() == 0) {
+		usleep(100000);
+		CHECK(send(from, "later", 5, 0) == 5);
+		_exit(0);
+	}
+	CHECK(recv(to, bytes, sizeof(bytes), MSG_PEEK) == 5 && !memcmp(bytes, "later", 5) && peek_offset_of(to) == 14);
+	wait(NULL);
+	CHECK(recv(to, bytes, sizeof(bytes), 0) == 6 && !memcmp(bytes, "abcdef", 6) && peek_offset_of(to) == 8);
+	CHECK(setsockopt(to, SOL_SOCKET, SO_PEEK_OFF, &five, sizeof(five)) == 0);
+	CHECK(recv(to, bytes, sizeof(bytes), 0) == 0);
+	CHECK(peek(to, bytes, 2) == 2 && !memcmp(bytes, "te", 2) && peek_offset_of(to) == 7);
+	CHECK(setsockopt(to, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof(off)) == 0);
+	CHECK(peek(to, bytes, 4) == 3 && recv(to, bytes, 4, 0) == 3 && recv(to, bytes, 5, 0) == 5);
+	CHECK(!memcmp(bytes, "later", 5) && peek_offset_of(to) == -1);
+}
+
 static void echo_request(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -166,6 +217,7 @@ const struct check datagrams[] = {
 	{ "datagram-unreachable", unreachable },
 	{ "datagram-refused-later", refused_later },
 	{ "datagram-control", control },
+	{ "datagram-peek-offset", peek_offset },
 	{ "datagram-ping", echo_request },
 	{ "rights-of-users", users },
 	{ "rights-of-partition", no_right },
