@@ -31,6 +31,15 @@ static void refresh_mapped(struct sawmill_file_client *client)
 	iput(last);
 }
 
+static void become_shared(struct sawmill_file_client *client,
+			  struct fuse_mount *fm)
+{
+	/* Entries with attributes would have to be leased one by one. */
+	fm->fc->do_readdirplus = 0;
+	sawmill_file_share_tables();
+	WRITE_ONCE(client->is_shared, true);
+}
+
 static void share(struct sawmill_file_client *client, struct super_block *sb)
 {
 	struct fuse_mount *fm = get_fuse_mount_super(sb);
@@ -38,10 +47,7 @@ static void share(struct sawmill_file_client *client, struct super_block *sb)
 
 	pr_info("sawmill: file: %s has other clients\n",
 		client->connection->name);
-	/* Entries with attributes would have to be leased one by one. */
-	fm->fc->do_readdirplus = 0;
-	sawmill_file_share_tables();
-	WRITE_ONCE(client->is_shared, true);
+	become_shared(client, fm);
 	/* Waits for who did not see that yet, and writes everything back. */
 	error = freeze_super(sb);
 	if (!error)
@@ -107,9 +113,7 @@ void sawmill_file_begin_sharing(struct sawmill_file_client *client,
 	client->is_shared = false;
 	if (!READ_ONCE(client->header->is_shared))
 		return;
-	fm->fc->do_readdirplus = 0;
-	sawmill_file_share_tables();
-	client->is_shared = true;
+	become_shared(client, fm);
 	sawmill_file_send_lease(fm, FUSE_ROOT_ID, SAWMILL_FILE_LEASE_READY, NULL);
 }
 

@@ -278,11 +278,24 @@ int operate_symlink(struct request *request)
 	return error;
 }
 
+static int put_opened_entry(struct request *request, struct dentry *dentry)
+{
+	struct fuse_open_out *out;
+	int error = put_entry(request, dentry);
+
+	if (error)
+		return error;
+	out = put_result(request, sizeof(*out));
+	if (!out)
+		return -EINVAL;
+	out->open_flags = FOPEN_KEEP_CACHE;
+	return 0;
+}
+
 int operate_create(struct request *request)
 {
 	const struct fuse_create_in *in = take_arg(request, sizeof(*in));
 	const char *name = in ? take_name(request) : ERR_PTR(-EINVAL);
-	struct fuse_open_out *out;
 	struct creation creation;
 	struct dentry *dentry;
 	int error;
@@ -297,14 +310,7 @@ int operate_create(struct request *request)
 		return PTR_ERR(dentry);
 	error = create_locked(request, dentry, &creation);
 	if (!error)
-		error = put_entry(request, dentry);
-	if (!error) {
-		out = put_result(request, sizeof(*out));
-		if (out)
-			out->open_flags = FOPEN_KEEP_CACHE;
-		else
-			error = -EINVAL;
-	}
+		error = put_opened_entry(request, dentry);
 	name_end(request, dentry);
 	return error;
 }
@@ -316,7 +322,6 @@ int operate_tmpfile(struct request *request)
 		.mnt = disk_mount(),
 		.dentry = request->node->dentry,
 	};
-	struct fuse_open_out *out;
 	struct identity identity;
 	struct file *file;
 	int error;
@@ -338,14 +343,7 @@ int operate_tmpfile(struct request *request)
 	mnt_drop_write(path.mnt);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	error = put_entry(request, file->f_path.dentry);
-	if (!error) {
-		out = put_result(request, sizeof(*out));
-		if (out)
-			out->open_flags = FOPEN_KEEP_CACHE;
-		else
-			error = -EINVAL;
-	}
+	error = put_opened_entry(request, file->f_path.dentry);
 	fput(file);
 	return error;
 }
