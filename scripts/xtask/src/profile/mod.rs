@@ -9,7 +9,7 @@ mod parts;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
@@ -42,23 +42,80 @@ pub struct Options {
     keep: Option<PathBuf>,
 }
 
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// The cases, by name.
+    pub cases: &'a [String],
+    /// Operations of a run, in per cent of what the comparison does.
+    pub scale: u32,
+    /// The partition that serves them; none: stock Linux.
+    pub server: Option<&'a str>,
+    /// Where what the emulator says about each instruction is kept.
+    pub keep: Option<&'a Path>,
+}
+
+/// The instructions of one case.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Name of the case.
+    pub case: String,
+    /// File size or number of entries; zero for cases without.
+    pub parameter: u64,
+    operations: u64,
+    functions: BTreeMap<(&'static str, String), u64>,
+}
+
+impl Profile {
+    /// Instructions per operation, by part.
+    pub fn parts(&self) -> BTreeMap<&'static str, u64> {
+        let mut parts: BTreeMap<_, u64> = BTreeMap::new();
+        for (&(part, _), &instructions) in &self.functions {
+            *parts.entry(part).or_default() += instructions;
+        }
+        parts.into_iter().map(|(part, instructions)| (part, self.each(instructions))).collect()
+    }
+
+    fn each(&self, instructions: u64) -> u64 {
+        instructions.div_ceil(self.operations)
+    }
+}
+
 /// Profiles cases and prints a table of each in Markdown.
 ///
 /// # Errors
 /// The system did not run, or the program did not mark what is to be counted.
 pub fn run(options: &Options) -> Result<()> {
+    let work = Work {
+        cases: &options.cases,
+        scale: options.scale,
+        server: (!options.stock).then_some(&options.server),
+        keep: options.keep.as_deref(),
+    };
+    for profile in count_cases(&work)? {
+        println!("{}", render(options, &profile));
+    }
+    Ok(())
+}
+
+/// Profiles cases.
+///
+/// # Errors
+/// As [`run`].
+pub fn count_cases(work: &Work) -> Result<Vec<Profile>> {
     // First: what is built now is what runs.
-    let kernels = if options.stock {
-        Kernels::Stock(Symbols::read(&linux::build("stock")?, "stock")?)
-    } else {
-        let client = Symbols::read(&linux::build("app")?, "app")?;
-        Kernels::Partitions(client, Symbols::read(&linux::build(&options.server)?, &options.server)?)
+    let kernels = match work.server {
+        None => Kernels::Stock(Symbols::read(&linux::build("stock")?, "stock")?),
+        Some(server) => {
+            let client = Symbols::read(&linux::build("app")?, "app")?;
+            Kernels::Partitions(client, Symbols::read(&linux::build(server)?, server)?)
+        }
     };
     let scratch = paths::Scratch::new("profile")?;
     let image = program::make_image(&program::compile(scratch.path())?, scratch.path())?;
-    let record = options.keep.clone().unwrap_or_else(|| scratch.join("instructions"));
+    let record = work.keep.map_or_else(|| scratch.join("instructions"), Path::to_path_buf);
     let peer = peer::start()?;
-    let system = if options.stock { "--stock" } else { "--memory-disk" };
+    let system = if work.server.is_none() { "--stock" } else { "--memory-disk" };
     let output = Command::new(std::env::current_exe()?)
         .args(["run", "--machine", "bochs", system, "--disk"])
         .arg(&image)
@@ -66,7 +123,7 @@ pub fn run(options: &Options) -> Result<()> {
         .arg(&record)
         .args(["--", program::PROGRAM, "--set", "short", "--runs", "1", "--mark"])
         .args(["--peer", &peer])
-        .args(["--scale", &options.scale.to_string(), "--only", &options.cases.join(",")])
+        .args(["--scale", &work.scale.to_string(), "--only", &work.cases.join(",")])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()?;
@@ -76,10 +133,16 @@ pub fn run(options: &Options) -> Result<()> {
     if ran.is_empty() || ran.len() != sections.len() {
         bail!("{} cases ran, {} were recorded; {}", ran.len(), sections.len(), said.incomplete.unwrap_or_default());
     }
-    for (entry, counts) in ran.into_iter().zip(&sections) {
-        println!("{}", render(options, entry, counts, &kernels));
+    Ok(ran.into_iter().zip(&sections).map(|(entry, counts)| profile(entry, counts, &kernels)).collect())
+}
+
+fn profile(entry: &sample::Entry, counts: &count::Counts, kernels: &Kernels) -> Profile {
+    let mut functions: BTreeMap<_, u64> = BTreeMap::new();
+    for (&(place, address), &instructions) in counts {
+        let (part, function) = kernels.find(place, address);
+        *functions.entry((part, function.to_owned())).or_default() += instructions;
     }
-    Ok(())
+    Profile { case: entry.case.clone(), parameter: entry.parameter, operations: entry.operations(), functions }
 }
 
 /// The kernels whose instructions are counted.
@@ -102,25 +165,17 @@ impl Kernels {
     }
 }
 
-fn render(options: &Options, entry: &sample::Entry, counts: &count::Counts, kernels: &Kernels) -> String {
-    let operations = entry.operations();
-    let mut parts: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut functions: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    for (&(place, address), &instructions) in counts {
-        let (part, function) = kernels.find(place, address);
-        *parts.entry(part).or_default() += instructions;
-        *functions.entry((part, function)).or_default() += instructions;
+fn render(options: &Options, profile: &Profile) -> String {
+    let Profile { case, operations, functions, .. } = profile;
+    let mut text = format!("| part of `{case}` | instructions per operation |\n|---|--:|\n");
+    for (part, instructions) in profile.parts() {
+        let _ = writeln!(text, "| {part} | {instructions} |");
     }
-    let each = |instructions: u64| instructions.div_ceil(operations);
-    let mut text = format!("| part of `{}` | instructions per operation |\n|---|--:|\n", entry.case);
-    for (part, &instructions) in &parts {
-        let _ = writeln!(text, "| {part} | {} |", each(instructions));
-    }
-    let _ = writeln!(text, "| all, {operations} operations | {} |", each(parts.values().sum()));
-    let mut functions: Vec<_> = functions.into_iter().collect();
-    functions.sort_by_key(|&(_, instructions)| std::cmp::Reverse(instructions));
-    for ((part, function), instructions) in functions.into_iter().take(options.functions) {
-        let _ = writeln!(text, "{:8} {part}: {function}", each(instructions));
+    let _ = writeln!(text, "| all, {operations} operations | {} |", profile.each(functions.values().sum()));
+    let mut functions: Vec<_> = functions.iter().collect();
+    functions.sort_by_key(|&(_, &instructions)| std::cmp::Reverse(instructions));
+    for ((part, function), &instructions) in functions.into_iter().take(options.functions) {
+        let _ = writeln!(text, "{:8} {part}: {function}", profile.each(instructions));
     }
     text
 }
