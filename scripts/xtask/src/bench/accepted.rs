@@ -46,6 +46,12 @@ impl Accepted {
         self.case.get(case)?.goal
     }
 
+    /// Whether a row's ratio is above what the design wants, as the report writes both.
+    pub fn is_above_goal(&self, row: &Row) -> bool {
+        let hundredths = |ratio: f64| (ratio * 100.0).round();
+        matches!((row.ratio, self.goal(&row.case)), (Some(ratio), Some(goal)) if hundredths(ratio) > hundredths(goal))
+    }
+
     /// One sentence per case that is worse than accepted; `is_wanted` says which cases were to run.
     pub fn violations(&self, rows: &[Row], is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let mut found = Vec::new();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::accepted::Accepted;
 use super::results::{Results, Row};
-use super::{figures, markdown};
+use super::{figures, markdown, parts};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -41,6 +41,16 @@ fn write(out: &mut String, results: &Results, accepted: &Accepted, plots: &[(&st
         write_row(out, row, accepted, markdown::time_scale(results))?;
     }
     writeln!(out, "</tbody></table></div>")?;
+    let mut lines = parts::table(&results.parts).into_iter();
+    if let Some(titles) = lines.next() {
+        let explanation = escape(parts::EXPLANATION);
+        writeln!(out, "<h2>Where the instructions go</h2>\n<p>{explanation}</p>\n<div class=\"wide\"><table>")?;
+        writeln!(out, "<thead><tr><th>{}</tr></thead><tbody>", escape(&titles.join("\n")).replace('\n', "<th>"))?;
+        for line in lines {
+            writeln!(out, "<tr><th scope=\"row\">{}</tr>", escape(&line.join("\n")).replace('\n', "<td>"))?;
+        }
+        writeln!(out, "</tbody></table></div>")?;
+    }
     if !results.facts.is_empty() {
         writeln!(out, "<h2>The system as a whole</h2>\n<div class=\"wide\"><table>")?;
         writeln!(out, "<thead><tr><th>what<th>value<th>at most</tr></thead><tbody>")?;

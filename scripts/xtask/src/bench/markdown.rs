@@ -5,9 +5,9 @@ use std::fmt::Write;
 
 use super::accepted::Accepted;
 use super::configuration::Configuration;
-use super::figures;
 use super::model::Kind;
 use super::results::Results;
+use super::{figures, parts};
 
 /// Writes the report.
 pub fn render(results: &Results, accepted: &Accepted) -> String {
@@ -43,6 +43,14 @@ fn write(text: &mut String, results: &Results, accepted: &Accepted) -> std::fmt:
         writeln!(text, "\n## Cases without a ratio\n")?;
         for (row, why) in missing {
             writeln!(text, "- {}: {why}", row.title())?;
+        }
+    }
+    let mut lines = parts::table(&results.parts).into_iter();
+    if let Some(titles) = lines.next() {
+        writeln!(text, "\n## Where the instructions go\n\n{}\n", parts::EXPLANATION)?;
+        writeln!(text, "| {} |\n|---{}|", titles.join(" | "), "|--:".repeat(results.parts.len()))?;
+        for line in lines {
+            writeln!(text, "| {} |", line.join(" | "))?;
         }
     }
     if !results.facts.is_empty() {

@@ -15,6 +15,7 @@ mod markdown;
 mod memory;
 mod model;
 mod ours;
+mod parts;
 pub mod peer;
 mod plot;
 pub mod program;
@@ -173,6 +174,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         std::fs::write(out.join("conformance.log"), &log)?;
         results.facts.extend(facts::empty_call(&log));
     }
+    // A check wants an answer soon; elsewhere nothing says each instruction.
+    if boots && !options.check && options.machine == Machine::Bochs && options.our_log.is_none() {
+        match parts::collect(&results.rows, &accepted) {
+            Ok(parts) => results.parts = parts,
+            Err(error) => results.notes.push(format!("No table of where the instructions go: {error:#}.")),
+        }
+    }
     write_reports(&results, &accepted, &out)?;
     if options.readme {
         readme::write(&results, &paths::repository())?;
@@ -305,6 +313,7 @@ fn compare_logs(options: &Options, stock_log: &str, our_log: &OurLog) -> Result<
         about: about(options, &stock, &ours)?,
         model,
         rows,
+        parts: Vec::new(),
         facts: Vec::new(),
         configuration: None,
         notes,

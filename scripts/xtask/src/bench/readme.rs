@@ -171,6 +171,7 @@ mod tests {
             version: 1,
             about,
             model,
+            parts: Vec::new(),
             rows,
             facts: Vec::new(),
             configuration: None,

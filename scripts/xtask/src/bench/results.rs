@@ -3,6 +3,8 @@
 //!
 //! [`VERSION`] grows whenever a field changes its meaning or goes; new optional fields leave it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::configuration::Configuration;
@@ -25,6 +27,9 @@ pub struct Results {
     pub model: Model,
     /// One row per case and parameter.
     pub rows: Vec<Row>,
+    /// Where the instructions of rows above their goal go.
+    #[serde(default)]
+    pub parts: Vec<Parts>,
     /// Figures of the system as a whole.
     #[serde(default)]
     pub facts: Vec<Fact>,
@@ -33,6 +38,17 @@ pub struct Results {
     pub configuration: Option<Configuration>,
     /// What went wrong as a whole, in sentences.
     pub notes: Vec<String>,
+}
+
+/// Where the multiserver's instructions of one row go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parts {
+    /// As in [`Row`].
+    pub case: String,
+    /// As in [`Row`].
+    pub parameter: u64,
+    /// Part of the system, and its instructions per operation.
+    pub parts: BTreeMap<String, u64>,
 }
 
 /// A figure of the system as a whole: size, memory.
@@ -131,13 +147,23 @@ impl Side {
 impl Row {
     /// Case and parameter as people read them: `reread 64 KB`.
     pub fn title(&self) -> String {
-        let case = &self.case;
-        match self.parameter {
-            0 | 1 => case.clone(),
-            bytes if bytes % (1 << 20) == 0 => format!("{case} {} MB", bytes >> 20),
-            bytes if bytes % (1 << 10) == 0 => format!("{case} {} KB", bytes >> 10),
-            count => format!("{case} of {count}"),
-        }
+        title(&self.case, self.parameter)
+    }
+}
+
+impl Parts {
+    /// As [`Row::title`].
+    pub fn title(&self) -> String {
+        title(&self.case, self.parameter)
+    }
+}
+
+fn title(case: &str, parameter: u64) -> String {
+    match parameter {
+        0 | 1 => case.to_owned(),
+        bytes if bytes % (1 << 20) == 0 => format!("{case} {} MB", bytes >> 20),
+        bytes if bytes % (1 << 10) == 0 => format!("{case} {} KB", bytes >> 10),
+        count => format!("{case} of {count}"),
     }
 }
 

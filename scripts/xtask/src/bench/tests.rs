@@ -102,6 +102,22 @@ fn a_log_of_hardware_is_measured_in_cycles_and_time() {
 }
 
 #[test]
+fn what_is_above_its_goal_is_told_by_part() {
+    let mut results = compared(OURS);
+    let row = results.rows.iter().position(|row| row.case == "reread").expect("is there");
+    results.rows[row].ratio = Some(1.004);
+    assert!(!accepted().is_above_goal(&results.rows[row]));
+    results.rows[row].ratio = Some(1.006);
+    assert!(accepted().is_above_goal(&results.rows[row]));
+    let parts = [("2 client: glue".to_owned(), 1200), ("hypervisor".to_owned(), 400)].into_iter().collect();
+    results.parts.push(results::Parts { case: "reread".to_owned(), parameter: 65536, parts });
+    let text = markdown::render(&results, &accepted());
+    let table = "| part | reread 64 KB |\n|---|--:|\n| client: glue | 1,200 |\n| hypervisor | 400 |\n| all | 1,600 |\n";
+    assert!(text.contains(table), "{text}");
+    assert!(html::render(&results, &accepted(), &[]).contains("<th scope=\"row\">hypervisor<td>400</tr>"));
+}
+
+#[test]
 fn unknown_exits_are_confessed() {
     let results = compared(STOCK);
     assert!(results.notes.iter().any(|note| note.contains("told no VM exits")));
