@@ -65,7 +65,7 @@ pub fn machine(hardware: &Hardware, memory_mib: u32, iso: &Path) -> String {
     format!(
         "cpu: model={model}, count={cpus}, ips={INSTRUCTIONS_PER_SECOND}, reset_on_triple_fault=0\n\
          megs: {memory_mib}\nromimage: file={BIOS}\nvgaromimage: file={VGA_BIOS}\n\
-         clock: sync=none\ndisplay_library: rfb, options=\"timeout=0\"\nspeaker: enabled=0\nport_e9_hack: enabled=1\n\
+         clock: sync=none\ndisplay_library: rfb, options=\"timeout=0\"\nplugin_ctrl: speaker=0\nport_e9_hack: enabled=1\n\
          boot: cdrom\nata1-master: type=cdrom, path={}, status=inserted\n",
         iso.display()
     )
